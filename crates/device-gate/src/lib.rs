@@ -1,1 +1,56 @@
-//! Placeholder.
+//! The door of a running container.
+//!
+//! Three things decide whether a program in a container can use a device, and this crate does each of
+//! them for a container that is *already running*, however it was started and without its help:
+//!
+//! 1. **The grant** ([`Grants`]): what the container's cgroup may open. One program at the cgroup-v2 root
+//!    runs after every program of the container's runtime and turns exactly the granted refusals into
+//!    permission. The runtime's own programs are never touched.
+//! 2. **The node** ([`Staging`], [`SessionDir`]): a device node in a directory that belongs to the host,
+//!    with the owner as the container's user namespace maps it.
+//! 3. **The mount** ([`attach`]): that directory, read-only, at `/dev/input` and `/run/udev` in the
+//!    container. After it no path of the container is ever walked again.
+//!
+//! [`Container`] is the handle on a running container; [`probe`] opens a node from inside it, to see what
+//! its programs would see.
+//!
+//! The crate needs Linux 5.18 with cgroup v2 and, for the program and the mounts, root
+//! (`CAP_SYS_ADMIN`; `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_PERFMON` suffice for the program alone).
+//!
+//! ```no_run
+//! use device_gate::{Access, Cgroup, Device, Grants};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let root = Cgroup::root()?;
+//! let grants = Grants::attach(&root)?;
+//! let container = Cgroup::of_pid(4711)?;
+//! grants.grant(container.id(), Device::char(13, 69), Access::READ | Access::WRITE)?;
+//! # Ok(())
+//! # }
+//! ```
+
+#![deny(missing_docs)]
+
+mod access;
+pub mod attach;
+mod cgroup;
+mod container;
+mod grants;
+mod id_map;
+mod policy;
+pub mod probe;
+mod program;
+mod self_test;
+mod staging;
+mod sys;
+mod thread;
+
+pub use access::{Access, AccessError, Device, DeviceKind};
+pub use attach::{Attachment, attach};
+pub use cgroup::{Cgroup, CgroupError};
+pub use container::{Container, ContainerError};
+pub use grants::{GrantError, Grants};
+pub use id_map::{IdMap, IdMapError};
+pub use policy::{Policy, PolicyError, Rule};
+pub use self_test::{SelfTestError, self_test};
+pub use staging::{NewNode, SessionDir, Staging, StagingError};

@@ -1,0 +1,224 @@
+//! A running container, held by file descriptors.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::cgroup::{Cgroup, CgroupError};
+use crate::id_map::{IdMap, IdMapError};
+
+/// The process is not one whose container can be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// No such process, or it ended while we looked.
+    #[error("process {pid} is not running")]
+    NotRunning {
+        /// The process.
+        pid: u32,
+    },
+    /// Something of the process could not be opened.
+    #[error("could not open `/proc/{pid}/{what}` (this needs root)")]
+    Open {
+        /// The process.
+        pid: u32,
+        /// Which file.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The process has the host's mount namespace: it is not in a container.
+    #[error("process {pid} is not in a container: it sees the host's own mounts")]
+    HostMounts {
+        /// The process.
+        pid: u32,
+    },
+    /// The process has the host's network namespace.
+    #[error(
+        "process {pid} shares the host's network: an event forged there would reach the host's own \
+         desktop and every other such container"
+    )]
+    HostNetwork {
+        /// The process.
+        pid: u32,
+    },
+    /// The process is in the root cgroup, so a grant to it would be a grant to the whole host.
+    #[error("process {pid} is in the root cgroup: a grant to it would be one to every process")]
+    RootCgroup {
+        /// The process.
+        pid: u32,
+    },
+    /// Its cgroup cannot be used.
+    #[error("no cgroup to grant devices to")]
+    Cgroup(#[source] CgroupError),
+    /// Its user namespace's map is not readable as such.
+    #[error("could not understand `/proc/{pid}/{what}`")]
+    IdMap {
+        /// The process.
+        pid: u32,
+        /// `uid_map` or `gid_map`.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: IdMapError,
+    },
+    /// Nobody is root in its user namespace.
+    #[error("user 0 is not mapped in the user namespace of process {pid}")]
+    RootUnmapped {
+        /// The process.
+        pid: u32,
+    },
+}
+
+/// A running container: the init process of its namespaces, and what belongs to it.
+///
+/// The process is pinned by a pidfd first and checked to be alive last, so that everything read from
+/// `/proc/PID` in between is its own, even if the number is used again afterwards.
+#[derive(Debug)]
+pub struct Container {
+    pid: u32,
+    pidfd: OwnedFd,
+    root: OwnedFd,
+    mount: OwnedFd,
+    network: OwnedFd,
+    network_inode: u64,
+    user: OwnedFd,
+    user_is_initial: bool,
+    root_ids: (u32, u32),
+    cgroup: Cgroup,
+}
+
+impl Container {
+    /// Opens the container whose first process is `pid`, as numbered here.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError`]; in particular when the process is not in a container, or shares the host's
+    /// network.
+    pub fn open(pid: u32) -> Result<Self, ContainerError> {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pidfd = raw
+            .and_then(|raw| pidfd_open(raw, PidfdFlags::empty()).ok())
+            .ok_or(ContainerError::NotRunning { pid })?;
+        let namespace = |what| open_proc(pid, what, OFlags::RDONLY);
+
+        let mount = namespace("ns/mnt")?;
+        if is_own_namespace(pid, "ns/mnt") {
+            return Err(ContainerError::HostMounts { pid });
+        }
+        let network = namespace("ns/net")?;
+        if is_own_namespace(pid, "ns/net") {
+            return Err(ContainerError::HostNetwork { pid });
+        }
+        let network_inode = inode(&network, pid, "ns/net")?;
+        let user = namespace("ns/user")?;
+        let root = open_proc(pid, "root", OFlags::PATH | OFlags::DIRECTORY)?;
+        let uid = root_id(pid, "uid_map")?;
+        let gid = root_id(pid, "gid_map")?;
+        let cgroup = Cgroup::of_pid(pid).map_err(ContainerError::Cgroup)?;
+        if cgroup.is_root() {
+            return Err(ContainerError::RootCgroup { pid });
+        }
+
+        let container = Self {
+            pid,
+            pidfd,
+            root,
+            mount,
+            network,
+            network_inode,
+            user_is_initial: is_own_namespace(pid, "ns/user"),
+            user,
+            root_ids: (uid, gid),
+            cgroup,
+        };
+        if container.is_running() { Ok(container) } else { Err(ContainerError::NotRunning { pid }) }
+    }
+
+    /// The first process, as numbered here.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Becomes readable when the first process ends (pidfd_open(2)).
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Whether the first process still runs.
+    pub fn is_running(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready == 0)
+    }
+
+    /// Its cgroup.
+    pub fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Its network namespace.
+    pub fn network_namespace(&self) -> BorrowedFd<'_> {
+        self.network.as_fd()
+    }
+
+    /// The network namespace's inode number: equal for containers that share it (namespaces(7)).
+    pub fn network_inode(&self) -> u64 {
+        self.network_inode
+    }
+
+    /// The host's ids of the container's user 0 and group 0.
+    pub fn root_ids(&self) -> (u32, u32) {
+        self.root_ids
+    }
+
+    /// Its mount namespace.
+    pub(crate) fn mount_namespace(&self) -> BorrowedFd<'_> {
+        self.mount.as_fd()
+    }
+
+    /// Its user namespace, when it is not ours.
+    pub(crate) fn user_namespace(&self) -> Option<BorrowedFd<'_>> {
+        (!self.user_is_initial).then(|| self.user.as_fd())
+    }
+
+    /// The root directory of its first process (`O_PATH`).
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+}
+
+fn open_proc(pid: u32, what: &'static str, flags: OFlags) -> Result<OwnedFd, ContainerError> {
+    openat(CWD, format!("/proc/{pid}/{what}"), flags | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| open_error(pid, what, errno))
+}
+
+fn open_error(pid: u32, what: &'static str, errno: Errno) -> ContainerError {
+    match errno {
+        // A process that has ended but is not yet reaped has no namespaces and no root.
+        Errno::NOENT | Errno::SRCH => ContainerError::NotRunning { pid },
+        errno => ContainerError::Open { pid, what, source: errno.into() },
+    }
+}
+
+/// Whether the process has the same namespace as we do.
+fn is_own_namespace(pid: u32, what: &str) -> bool {
+    let theirs = readlinkat(CWD, format!("/proc/{pid}/{what}"), Vec::new());
+    let ours = readlinkat(CWD, format!("/proc/self/{what}"), Vec::new());
+    matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs == ours)
+}
+
+fn inode(namespace: &OwnedFd, pid: u32, what: &'static str) -> Result<u64, ContainerError> {
+    fstat(namespace).map(|stat| stat.st_ino).map_err(|errno| open_error(pid, what, errno))
+}
+
+fn root_id(pid: u32, what: &'static str) -> Result<u32, ContainerError> {
+    let text = fs::read_to_string(format!("/proc/{pid}/{what}"))
+        .map_err(|source| ContainerError::Open { pid, what, source })?;
+    let map: IdMap = text.parse().map_err(|source| ContainerError::IdMap { pid, what, source })?;
+    map.to_host(0).ok_or(ContainerError::RootUnmapped { pid })
+}

@@ -1,0 +1,327 @@
+//! The gate against a real kernel: a stand-in container made with unshare(1), and `/dev/null` standing in
+//! for a pad. Needs root; the parts with real pads are end-to-end tests of the product.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use device_gate::attach::AttachError;
+use device_gate::probe::{ProbeError, open_in_container};
+use device_gate::{
+    Access, Cgroup, Container, ContainerError, Device, Grants, NewNode, Policy, SessionDir,
+    Staging, StagingError, attach, self_test,
+};
+
+const NULL: Device = Device::char(1, 3);
+const ZERO: Device = Device::char(1, 5);
+
+/// Whether to skip: loudly, and never where CI or the test machine promise root.
+fn skip() -> bool {
+    if rustix::process::geteuid().is_root() {
+        return false;
+    }
+    assert!(std::env::var_os("CI").is_none() && std::env::var_os("HOTSEAT_VM").is_none());
+    eprintln!("SKIP(not root)");
+    true
+}
+
+/// A process in its own mount, network and pid namespaces and its own cgroup, with a private /dev and /run.
+struct StandIn {
+    child: Child,
+    cgroup: Cgroup,
+    pid: u32,
+}
+
+impl StandIn {
+    /// `prepare` is run by sh inside, after /dev and /run are made.
+    fn start(name: &str, prepare: &str) -> Self {
+        let name = format!("hotseat-test-{}-{name}", std::process::id());
+        let cgroup = Cgroup::root().unwrap().create_child(&name).unwrap();
+        Policy::container_default().attach(&cgroup).unwrap();
+        let script = format!(
+            "mount -t tmpfs dev /dev && mount -t tmpfs run /run && {prepare} && echo ready && exec cat"
+        );
+        let enter = format!(
+            "echo 0 > {}/cgroup.procs && exec unshare --mount --net --pid --fork --kill-child \
+             --propagation private sh -c \"$1\"",
+            cgroup.path().display()
+        );
+        let mut child = Command::new("sh")
+            .args(["-c", &enter, "sh", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        let pid = fs::read_to_string(children).unwrap().trim().parse().unwrap();
+        Self { child, cgroup, pid }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        Path::new("/proc").join(self.pid.to_string()).join("root").join(path)
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // The inner process dies with its parent; the cgroup can be removed once it has.
+        let pid = i32::try_from(self.pid).unwrap();
+        let inner = rustix::process::Pid::from_raw(pid).unwrap();
+        if let Ok(pidfd) = rustix::process::pidfd_open(inner, rustix::process::PidfdFlags::empty())
+        {
+            let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut fds, None).unwrap();
+        }
+        // Zombies of the inner processes leave the cgroup when they are reaped; see rmdir's EBUSY.
+        let _ = fs::remove_dir(self.cgroup.path());
+    }
+}
+
+/// A staging file system in a temporary directory.
+struct Stage {
+    staging: Option<Staging>,
+    directory: tempfile::TempDir,
+}
+
+impl Stage {
+    fn mount() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let staging = Some(Staging::mount(&directory.path().join("stage")).unwrap());
+        Self { staging, directory }
+    }
+
+    fn staging(&self) -> &Staging {
+        self.staging.as_ref().unwrap()
+    }
+
+    fn session(&self) -> SessionDir {
+        self.staging().session("s").unwrap()
+    }
+
+    fn place(&self, session: &SessionDir, device: Device) -> Result<(), StagingError> {
+        let node = NewNode { path: "input/event5", device, mode: 0o660, uid: 0, gid: 0 };
+        self.staging().place(session, &node)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.staging.take().unwrap().unmount().unwrap();
+        assert!(self.directory.path().exists());
+    }
+}
+
+fn refused_with(result: Result<(), ProbeError>) -> ErrorKind {
+    match result {
+        Err(ProbeError::Refused { source, .. }) => source.kind(),
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+}
+
+#[test]
+fn the_self_test_passes_and_leaves_nothing() {
+    if skip() {
+        return;
+    }
+    let root = Cgroup::root().unwrap();
+    let grants = Grants::attach(&root).unwrap();
+    self_test(&root, &grants).unwrap();
+    assert_eq!(grants.count().unwrap(), 0);
+    let name = format!("hotseat-self-test-{}", std::process::id());
+    assert!(!root.path().join(name).exists());
+}
+
+#[test]
+fn a_staged_node_opens_in_the_container_exactly_while_granted() {
+    if skip() {
+        return;
+    }
+    let stand_in = StandIn::start("granted", "true");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    let grants = Grants::attach(&Cgroup::root().unwrap()).unwrap();
+    let attachment = attach(&container, &session).unwrap();
+
+    // /dev/kmsg: outside a container's default policy, and present on every machine.
+    let kmsg = Device::char(1, 11);
+    stage.place(&session, kmsg).unwrap();
+    let open = || open_in_container(&container, "/dev/input/event5");
+    assert_eq!(refused_with(open()), ErrorKind::PermissionDenied);
+    let id = container.cgroup().id();
+    grants.grant(id, kmsg, Access::READ).unwrap();
+    assert_eq!(refused_with(open()), ErrorKind::PermissionDenied, "read is not read and write");
+    grants.grant(id + 1, kmsg, Access::READ | Access::WRITE).unwrap();
+    assert_eq!(refused_with(open()), ErrorKind::PermissionDenied, "another cgroup's grant");
+    grants.grant(id, kmsg, Access::READ | Access::WRITE).unwrap();
+    open().unwrap();
+    grants.revoke(id, kmsg).unwrap();
+    assert_eq!(refused_with(open()), ErrorKind::PermissionDenied);
+
+    session.remove_node("input/event5").unwrap();
+    assert_eq!(refused_with(open()), ErrorKind::NotFound);
+    attachment.detach(&container, &session).unwrap();
+    assert!(!stand_in.path("dev/input").exists());
+    assert!(!stand_in.path("run/udev").exists());
+}
+
+#[test]
+fn the_container_cannot_change_what_is_staged() {
+    if skip() {
+        return;
+    }
+    let stand_in = StandIn::start("readonly", "true");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    let _attachment = attach(&container, &session).unwrap();
+    stage.place(&session, NULL).unwrap();
+    let attempts = [
+        "rm /dev/input/event5",
+        "mknod /dev/input/event6 c 1 3",
+        "chmod 777 /dev/input/event5",
+        "mv /dev/input/event5 /dev/input/js0",
+        "touch /run/udev/data/c13:69",
+        "rm /run/udev/control",
+    ];
+    for attempt in attempts {
+        let status = Command::new("nsenter")
+            .args(["--target", &stand_in.pid.to_string(), "--mount", "sh", "-c", attempt])
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(!status.success(), "`{attempt}` worked");
+    }
+}
+
+#[test]
+fn what_the_container_plants_is_refused_and_the_host_stays_untouched() {
+    if skip() {
+        return;
+    }
+    let stage = Stage::mount();
+    let session = stage.session();
+    let cases: [(&str, &str, fn(&AttachError) -> bool); 6] = [
+        (
+            "link",
+            "ln -s /etc /dev/input",
+            |error| matches!(error, AttachError::Symlink { path } if path == "/dev/input"),
+        ),
+        ("file", "touch /dev/input", |error| matches!(error, AttachError::NotADirectory { .. })),
+        ("fifo", "mkfifo /dev/input", |error| matches!(error, AttachError::NotADirectory { .. })),
+        (
+            "nodes",
+            "mkdir /dev/input && touch /dev/input/event0",
+            |error| matches!(error, AttachError::Occupied { path: "/dev/input", entry } if entry == "event0"),
+        ),
+        (
+            "udev-link",
+            "ln -s ../etc /run/udev",
+            |error| matches!(error, AttachError::Symlink { path } if path == "/run/udev"),
+        ),
+        (
+            "read-only",
+            "mount -o remount,ro /run",
+            |error| matches!(error, AttachError::Create { path, source } if path == "/run/udev" && source.kind() == ErrorKind::ReadOnlyFilesystem),
+        ),
+    ];
+    let etc = fs::read_dir("/etc").unwrap().count();
+    for (name, prepare, expected) in cases {
+        let stand_in = StandIn::start(name, prepare);
+        let container = Container::open(stand_in.pid).unwrap();
+        let error = attach(&container, &session).unwrap_err();
+        assert!(expected(&error), "{name}: {error:?}");
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", stand_in.pid)).unwrap();
+        for point in [" /dev/input ", " /run/udev "] {
+            assert!(!mounts.contains(point), "{name}: a mount was left:\n{mounts}");
+        }
+    }
+    assert_eq!(fs::read_dir("/etc").unwrap().count(), etc);
+}
+
+#[test]
+fn attaching_again_is_no_second_mount() {
+    if skip() {
+        return;
+    }
+    let stand_in = StandIn::start("again", "true");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    let first = attach(&container, &session).unwrap();
+    let second = attach(&container, &session).unwrap();
+    second.detach(&container, &session).unwrap();
+    assert!(stand_in.path("run/udev/control").exists(), "the second attach mounted nothing");
+    first.detach(&container, &session).unwrap();
+    assert!(!stand_in.path("run/udev/control").exists());
+}
+
+#[test]
+fn a_name_is_placed_once_and_no_private_node_is_left() {
+    if skip() {
+        return;
+    }
+    let stage = Stage::mount();
+    let session = stage.session();
+    stage.place(&session, NULL).unwrap();
+    assert!(matches!(stage.place(&session, ZERO), Err(StagingError::Exists { .. })));
+    let new = stage.directory.path().join("stage/.new");
+    assert_eq!(fs::read_dir(new).unwrap().count(), 0);
+    for path in ["hidraw0", "input/", "input/..", "input/a/b", "../x"] {
+        assert!(matches!(session.remove_node(path), Err(StagingError::Place { .. })), "{path}");
+    }
+}
+
+#[test]
+fn a_second_mount_takes_over_and_clears_what_was_left() {
+    if skip() {
+        return;
+    }
+    let stage = Stage::mount();
+    let session = stage.session();
+    stage.place(&session, NULL).unwrap();
+    fs::write(session.udev_path().join("data/c1:3"), "V:1\n").unwrap();
+    fs::create_dir(session.udev_path().join("tags/seat")).unwrap();
+    let again = Staging::mount(&stage.directory.path().join("stage")).unwrap();
+    assert_eq!(again.sessions().unwrap(), ["s"]);
+    for directory in ["input", "udev/data", "udev/tags"] {
+        let directory = stage.directory.path().join("stage/s").join(directory);
+        assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
+    }
+    assert!(session.udev_path().join("control").exists());
+}
+
+#[test]
+fn processes_of_the_host_are_not_containers() {
+    if skip() {
+        return;
+    }
+    let own = Container::open(std::process::id());
+    assert!(matches!(own, Err(ContainerError::HostMounts { .. })), "{own:?}");
+
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", "echo ready; exec cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let shared_network = Container::open(child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        matches!(shared_network, Err(ContainerError::HostNetwork { .. })),
+        "{shared_network:?}"
+    );
+    let gone = Container::open(child.id());
+    assert!(matches!(gone, Err(ContainerError::NotRunning { .. })), "{gone:?}");
+}

@@ -1,1 +1,21 @@
-//! Hotseat.
+//! Hotseat: a hotplug server for virtual input devices.
+//!
+//! The daemon makes game pads, keyboards and pointers for remote sessions and lets each appear in that
+//! session's running container and in no other. ARCHITECTURE.md is the way in; in short, from the outside:
+//!
+//! - [`cli`]: the command line, which talks to the daemon over
+//! - [`api`]: HTTP on a Unix socket, which asks
+//! - [`session`]: one actor per session, which plugs and unplugs with
+//! - [`engine`]: what all sessions share, and
+//! - [`runtime`]: who a container is.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod doctor;
+pub mod engine;
+pub mod runtime;
+pub mod sandbox;
+pub mod session;
+pub mod setup;
+mod sys;

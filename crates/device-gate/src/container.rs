@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -174,6 +174,21 @@ impl Container {
     /// The host's ids of the container's user 0 and group 0.
     pub fn root_ids(&self) -> (u32, u32) {
         self.root_ids
+    }
+
+    /// Whether something is at `path` (relative to the container's root), following no link.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told; `ELOOP` for a link on the way.
+    pub fn has(&self, path: &str) -> io::Result<bool> {
+        let resolve =
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(&self.root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Its mount namespace.

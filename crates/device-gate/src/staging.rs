@@ -202,12 +202,13 @@ impl Staging {
         chmodat(&self.new, private, Mode::from_raw_mode(node.mode), AtFlags::empty())
     }
 
-    /// Unmounts the file system here; containers that have a session's directory keep what it holds.
+    /// Unmounts the file system here. A container that still has a session's directory keeps it, empty or
+    /// not, and nothing can be placed in it any more.
     ///
     /// # Errors
     ///
     /// [`StagingError::Mount`].
-    pub fn unmount(self) -> Result<(), StagingError> {
+    pub fn unmount(&self) -> Result<(), StagingError> {
         unmount(&self.path, UnmountFlags::DETACH)
             .map_err(|errno| StagingError::Mount { path: self.path.clone(), source: errno.into() })
     }

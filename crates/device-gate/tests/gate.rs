@@ -209,7 +209,8 @@ fn what_the_container_plants_is_refused_and_the_host_stays_untouched() {
     }
     let stage = Stage::mount();
     let session = stage.session();
-    let cases: [(&str, &str, fn(&AttachError) -> bool); 6] = [
+    type Expected = fn(&AttachError) -> bool;
+    let cases: [(&str, &str, Expected); 6] = [
         (
             "link",
             "ln -s /etc /dev/input",

@@ -1,1 +1,79 @@
-//! Placeholder.
+//! udev messages and database records exactly as systemd-udevd makes them, for places where no udevd
+//! runs: containers.
+//!
+//! A program in a container finds input devices through libudev: it lists what `/sys` and the records in
+//! `/run/udev/data` say, and listens for messages on a netlink socket. Where no udevd runs there are
+//! neither records nor messages. This crate makes both, so that every libudev takes them for genuine:
+//!
+//! 1. [`SysDevice`] reads what sysfs says about a device;
+//! 2. [`Forged`] adds what udevd's rules would say: classes ([`input_id`]), properties, tags;
+//! 3. [`Database`](database::Database) writes the [`Record`] into the directory that is the container's
+//!    `/run/udev`;
+//! 4. [`Sender`] sends the [`Message`] into the container's network namespace;
+//! 5. [`Monitor`], in the same namespace, receives it back as proof.
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use std::os::fd::AsFd;
+//! use std::path::Path;
+//! use udev_forge::database::Database;
+//! use udev_forge::{Credentials, Forged, Sender, Stamp, SysDevice};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let database = Database::open(Path::new("/run/hotseat/alice/udev"))?;
+//! let netns = File::open("/proc/4711/ns/net")?;
+//! let sender = Sender::open_in(netns.as_fd())?;
+//! let container_root = Credentials { uid: 100_000, gid: 100_000 };
+//!
+//! let device = SysDevice::read(Path::new("/sys/class/input/event5"))?;
+//! let forged = Forged::add(&device, Stamp::now()?);
+//! database.write(&forged)?;
+//! sender.send(&forged.add_message(), &container_root)?;
+//!
+//! // The device goes: the record first, then the message.
+//! database.remove(&forged)?;
+//! sender.send(&forged.remove_message(Stamp::now()?.seqnum), &container_root)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! libudev listens only if `/run/udev/control` exists when the program starts; making it is left to
+//! whoever prepares the container. Rules exist for input devices; a device of another subsystem gets
+//! no properties and no tags.
+
+#![deny(missing_docs)]
+
+pub mod database;
+mod device;
+mod device_id;
+mod forged;
+pub mod hash;
+mod input_codes;
+pub mod input_id;
+mod message;
+mod monitor;
+mod names;
+mod netlink;
+mod parse;
+mod properties;
+mod record;
+mod rules;
+mod sender;
+mod stamp;
+mod tags;
+
+pub use device::{Input, ReadError, SysDevice};
+pub use device_id::{DeviceId, DeviceIdError};
+pub use forged::{Forged, Parts, PartsError};
+pub use message::{Action, Message, ParseError};
+pub use monitor::{Monitor, MonitorError, Received};
+pub use netlink::OpenError;
+pub use properties::{Properties, PropertyError};
+pub use record::{Record, RecordError};
+pub use sender::{Credentials, SendError, Sender};
+pub use stamp::{Stamp, StampError};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

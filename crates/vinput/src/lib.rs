@@ -1,1 +1,59 @@
-//! Placeholder.
+//! Virtual input devices on Linux: profiles, uinput, force feedback.
+//!
+//! A [`Profile`] describes a device model: its identity and its controls, by names like `south` or `lx`.
+//! [`uinput::Device`] makes a device of that model in the kernel and says which [`Node`]s it has. A
+//! [`Frame`] sets controls, and [`Feedback`] is what programs send back. A [`Reaper`] closes devices,
+//! which takes long, on a thread of its own.
+//!
+//! ```no_run
+//! use vinput::{DeviceName, Feedback, Profile, Reaper, uinput::Device};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let profile = Profile::builtin("xbox-one").ok_or("no such profile")?;
+//! let phys = DeviceName::new("example/pad0")?;
+//! let pad = Device::create(profile, profile.device_name(), &phys)?;
+//! for node in pad.nodes() {
+//!     println!("/dev/{} is {}:{}", node.devname, node.major, node.minor);
+//! }
+//!
+//! pad.write(&profile.frame(["south=1", "lx=-0.5"])?)?;
+//! pad.write(&profile.neutral())?;
+//!
+//! // Whenever the device is readable:
+//! while let Some(feedback) = pad.read_feedback()? {
+//!     if let Feedback::Play { id, count } = feedback {
+//!         println!("effect {id}, {count} times");
+//!     }
+//! }
+//!
+//! Reaper::new()?.close(pad).wait();
+//! # Ok(()) }
+//! ```
+//!
+//! The crate has no threads but the reaper's and no async runtime. [`uinput::Device`] is a file that can
+//! be watched by any event loop; writing and reading it never block, dropping it does.
+
+#![deny(missing_docs)]
+
+mod code;
+mod event;
+pub mod feedback;
+mod input;
+mod name;
+mod node;
+pub mod profile;
+mod reaper;
+mod suggest;
+pub mod uinput;
+
+pub use self::code::{EventCode, EventType};
+pub use self::feedback::Feedback;
+pub use self::input::{Frame, InputError};
+pub use self::name::{DeviceName, NameError};
+pub use self::node::{Node, SysfsError};
+pub use self::profile::{Profile, ProfileError};
+pub use self::reaper::{Closing, Reaper};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,295 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// A valid profile; tests put their line in place of the comment.
+const PAD: &str = r#"
+name = "test"
+title = "Test"
+device_name = "Test pad"
+bus = "usb"
+vendor = 1
+product = 2
+version = 3
+# top
+[controls]
+a = "BTN_SOUTH"
+# control
+"#;
+
+fn error_at(place: &str, line: &str) -> String {
+    Profile::parse(&PAD.replace(place, line)).unwrap_err().to_string()
+}
+
+fn axis_of(line: &str) -> Axis {
+    let profile = Profile::parse(&PAD.replace("# control", line)).unwrap();
+    let ControlKind::Absolute(axis) = profile.control("x").unwrap().kind() else { panic!() };
+    axis
+}
+
+fn names(profile: &Profile) -> Vec<&str> {
+    profile.controls().iter().map(Control::name).collect()
+}
+
+#[test]
+fn the_built_in_profiles_are_valid_and_known_by_their_file_names() {
+    let names: Vec<_> = Profile::builtins().map(Profile::name).collect();
+    assert_eq!(names, ["xbox-one", "keyboard", "mouse"]);
+    assert_eq!(Profile::builtin("mouse").unwrap().title(), "Mouse");
+    assert_eq!(Profile::builtin("Mouse"), None);
+}
+
+#[test]
+fn the_xbox_pad_has_what_xpad_gives_it() {
+    let pad = Profile::builtin("xbox-one").unwrap();
+    let id = (pad.bus() as u16, pad.vendor(), pad.product(), pad.version());
+    assert_eq!(id, (3, 0x045e, 0x02ea, 0x0408));
+    assert_eq!(
+        names(pad),
+        [
+            "south", "east", "west", "north", "lb", "rb", "back", "start", "guide", "ls", "rs",
+            "lx", "ly", "lt", "rx", "ry", "rt", "dpad_x", "dpad_y"
+        ]
+    );
+    // X sits in the west and reports the code that the kernel calls north.
+    let code = |name| pad.control(name).unwrap().code().code;
+    assert_eq!((code("west"), code("north")), (0x133, 0x134));
+    let effects: Vec<_> = pad.effects().iter().map(|effect| effect.code).collect();
+    assert_eq!(effects, [0x50, 0x51, 0x58, 0x59, 0x5a, 0x60]);
+    assert_eq!(pad.max_effects(), 16);
+}
+
+/// The words of a capability bitmap as sysfs prints them.
+fn bitmap(profile: &Profile, kind: crate::EventType) -> String {
+    let mut words = [0u64; 12];
+    for code in profile.codes().filter(|code| code.kind == kind) {
+        words[usize::from(code.code / 64)] |= 1 << (code.code % 64);
+    }
+    let used = words.iter().rposition(|word| *word != 0).map_or(0, |last| last + 1);
+    let words: Vec<_> = words[..used].iter().rev().map(|word| format!("{word:x}")).collect();
+    words.join(" ")
+}
+
+#[test]
+fn the_xbox_pads_bitmaps_are_those_of_a_real_one() {
+    let pad = Profile::builtin("xbox-one").unwrap();
+    assert_eq!(bitmap(pad, crate::EventType::Key), "7cdb000000000000 0 0 0 0");
+    assert_eq!(bitmap(pad, crate::EventType::Abs), "3003f");
+    assert_eq!(bitmap(pad, crate::EventType::Ff), "107030000 0");
+}
+
+#[test]
+fn the_keyboard_is_one_to_udev_and_not_dangerous_to_the_host() {
+    let keyboard = Profile::builtin("keyboard").unwrap();
+    assert!(keyboard.repeat());
+    assert_eq!(keyboard.controls().len(), 104 + 7);
+    assert_eq!(keyboard.leds().len(), 3);
+    // udev-builtin-input_id.c calls a keyboard what has all codes from KEY_ESC (1) to KEY_S (31).
+    let codes: Vec<_> = keyboard.controls().iter().map(|control| control.code().code).collect();
+    assert!((1..=31).all(|code| codes.contains(&code)));
+    for dangerous in ["sysrq", "power", "sleep", "wakeup"] {
+        assert!(keyboard.control(dangerous).is_none(), "{dangerous}");
+    }
+    for key in ["a", "enter", "leftshift", "102nd", "compose", "kpenter", "playpause"] {
+        assert!(keyboard.control(key).is_some(), "{key}");
+    }
+}
+
+#[test]
+fn the_mouse_has_both_kinds_of_wheel() {
+    let mouse = Profile::builtin("mouse").unwrap();
+    let codes: Vec<_> = mouse.codes().map(|code| code.to_string()).collect();
+    assert!(codes.contains(&"REL_WHEEL_HI_RES".to_owned()), "{codes:?}");
+    assert!(codes.contains(&"REL_HWHEEL_HI_RES".to_owned()), "{codes:?}");
+    assert_eq!(
+        names(mouse),
+        ["left", "right", "middle", "side", "extra", "dx", "dy", "hwheel", "wheel"]
+    );
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_line_and_the_known_ones() {
+    let error = error_at("# top", "colour = 1");
+    assert!(error.starts_with("line 9: unknown field `colour`, expected one of `name`"), "{error}");
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    assert!(error_at("vendor = 1", "").ends_with("missing field `vendor`"));
+}
+
+#[test]
+fn a_number_that_does_not_fit_is_an_error_that_names_the_line() {
+    let error = error_at("vendor = 1", "vendor = 0x10000");
+    assert!(error.starts_with("line 6: ") && error.contains("65536"), "{error}");
+}
+
+#[test]
+fn what_a_control_may_not_be_is_said_with_the_line() {
+    for (line, expected) in [
+        (r#"x = "BTN_SUOTH""#, "unknown event code \"BTN_SUOTH\": did you mean BTN_SOUTH?"),
+        (r#"x = "LED_NUML""#, "a control has a KEY_*, BTN_*, REL_* or ABS_* code, not LED_NUML"),
+        (r#"x = "KEY_RESERVED""#, "the kernel reports no KEY_RESERVED"),
+        (r#"x = "ABS_X""#, "ABS_X is absolute and needs `min` and `max`"),
+        (r#"x = { code = "ABS_X", min = 0, max = 0 }"#, "`min` (0) must be less than `max` (0)"),
+        (
+            r#"x = { code = "ABS_X", min = 0, max = 9, rest = 10 }"#,
+            "`rest` (10) must be from 0 to 9",
+        ),
+        (
+            r#"x = { code = "ABS_X", min = -1, max = 1, flat = 2 }"#,
+            "`flat` (2) must be from 0 to less than 2",
+        ),
+        (
+            r#"x = { code = "ABS_X", min = -1, max = 1, fuzz = -1 }"#,
+            "`fuzz` (-1) must be from 0 to less than 2",
+        ),
+        (
+            r#"x = { code = "ABS_X", min = 0, max = 1, resolution = -1 }"#,
+            "`resolution` (-1) must not be negative",
+        ),
+        (
+            r#"x = { code = "ABS_MT_SLOT", min = 0, max = 1 }"#,
+            "ABS_MT_SLOT: multi-touch is not supported",
+        ),
+        (
+            r#"x = { code = "BTN_EAST", min = 0 }"#,
+            "BTN_EAST is a key or button and takes nothing but `code`",
+        ),
+        (r#"x = { code = "REL_X", max = 1 }"#, "REL_X is relative and has no range, only `hi_res`"),
+        (
+            r#"x = { code = "REL_WHEEL", hi_res = "ABS_X" }"#,
+            "`hi_res` takes another REL_* code, not ABS_X",
+        ),
+        (
+            r#"x = { code = "ABS_X", min = 0, max = 1, hi_res = "REL_X" }"#,
+            "ABS_X is absolute and has no `hi_res`",
+        ),
+    ] {
+        assert_eq!(error_at("# control", line), format!("line 12: {expected}"), "{line}");
+    }
+    let error = error_at("# control", "x = 7");
+    assert!(error.starts_with("line 12: invalid type: integer `7`, expected an event"), "{error}");
+    let error = error_at("# control", r#"x = { code = "ABS_X", least = 0 }"#);
+    assert!(error.starts_with("line 12: unknown field `least`, expected one of `code`"), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_together_is_said_with_the_key() {
+    for (place, line, expected) in [
+        (
+            "name = \"test\"",
+            "name = \"Test!\"",
+            "name: use a-z, 0-9 and -, and at least one of them",
+        ),
+        ("a = \"BTN_SOUTH\"", "", "controls: name at least one control, here or in `keys`"),
+        ("# control", "B = \"BTN_EAST\"", "controls.B: use a-z, 0-9 and _ for the name"),
+        ("# control", "b = \"BTN_A\"", "controls.b: BTN_SOUTH is the code of \"a\" already"),
+        (
+            "# control",
+            "w = { code = \"REL_X\", hi_res = \"REL_Y\" }\ny = \"REL_Y\"",
+            "controls.y: REL_Y is the code of \"w\" already",
+        ),
+        ("# top", "keys = [\"KEY_A\"]", "keys: there is a control \"a\" already"),
+        ("# top", "keys = [\"BTN_EAST\"]", "keys: takes KEY_* codes, not BTN_EAST"),
+        ("# top", "leds = [\"BTN_EAST\"]", "leds: takes LED_* codes, not BTN_EAST"),
+        (
+            "# control",
+            "[force_feedback]\neffects = [\"FF_RUMBLE\"]\nmax = 97",
+            "force_feedback.max: must be from 1 to 96, not 97",
+        ),
+        (
+            "# control",
+            "[force_feedback]\neffects = []\nmax = 1",
+            "force_feedback.effects: list at least one FF_* code",
+        ),
+        (
+            "# control",
+            "[force_feedback]\neffects = [\"LED_NUML\"]\nmax = 1",
+            "force_feedback.effects: takes FF_* codes, not LED_NUML",
+        ),
+    ] {
+        let error = error_at(place, line);
+        assert!(error.ends_with(expected), "{line}: {error}");
+    }
+}
+
+#[test]
+fn repeat_needs_keys() {
+    let mouse = PAD.replace("# top", "repeat = true").replace("BTN_SOUTH", "REL_X");
+    let error = Profile::parse(&mouse).unwrap_err();
+    assert_eq!(error.to_string(), "repeat: there are no keys to repeat");
+}
+
+#[test]
+fn properties_are_known_by_name() {
+    let top = r#"properties = ["INPUT_PROP_DIRECT"]"#;
+    let profile = Profile::parse(&PAD.replace("# top", top)).unwrap();
+    assert_eq!(profile.properties().collect::<Vec<_>>(), [1]);
+    let error = error_at("# top", r#"properties = ["DIRECT"]"#);
+    let expected = "line 9: unknown property \"DIRECT\", expected one of INPUT_PROP_POINTER, ";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn an_axis_rests_at_0_or_as_near_to_it_as_its_range_allows() {
+    let rest = |range| axis_of(&format!("x = {{ code = \"ABS_X\", {range} }}")).rest;
+    assert_eq!(rest("min = -32768, max = 32767"), 0);
+    assert_eq!(rest("min = 0, max = 1023"), 0);
+    assert_eq!(rest("min = 10, max = 20"), 10);
+    assert_eq!(rest("min = -20, max = -10"), -10);
+    assert_eq!(rest("min = 0, max = 255, rest = 128"), 128);
+}
+
+#[test]
+fn sticks_and_triggers_scale_to_their_ends() {
+    let stick = axis_of(r#"x = { code = "ABS_X", min = -32768, max = 32767 }"#);
+    let units = [-1.0, -0.5, 0.0, 0.5, 1.0].map(|value| stick.scale(value));
+    assert_eq!(units, [-32768, -16384, 0, 16384, 32767]);
+    let trigger = axis_of(r#"x = { code = "ABS_X", min = 0, max = 1023 }"#);
+    assert_eq!([0.0, 0.5, 1.0].map(|value| trigger.scale(value)), [0, 512, 1023]);
+    assert_eq!((stick.lowest(), trigger.lowest()), (-1.0, 0.0));
+}
+
+prop_compose! {
+    fn axis()(ends in any::<(i32, i32)>().prop_filter("a range", |(a, b)| a != b))
+        (rest in ends.0.min(ends.1)..=ends.0.max(ends.1), ends in Just(ends)) -> Axis
+    {
+        let (min, max) = (ends.0.min(ends.1), ends.0.max(ends.1));
+        Axis { min, max, rest, fuzz: 0, flat: 0, resolution: 0 }
+    }
+}
+
+proptest! {
+    #[test]
+    fn scaling_meets_the_ends_and_the_rest_exactly(axis in axis()) {
+        prop_assert_eq!(axis.scale(-1.0), axis.min);
+        prop_assert_eq!(axis.scale(0.0), axis.rest);
+        prop_assert_eq!(axis.scale(-0.0), axis.rest);
+        prop_assert_eq!(axis.scale(1.0), axis.max);
+    }
+
+    #[test]
+    fn scaling_never_leaves_the_range(axis in axis(), value in any::<f64>()) {
+        prop_assert!((axis.min..=axis.max).contains(&axis.scale(value)));
+    }
+
+    #[test]
+    fn scaling_keeps_order(axis in axis(), a in -1.0..=1.0_f64, b in -1.0..=1.0_f64) {
+        let (less, more) = if a <= b { (a, b) } else { (b, a) };
+        prop_assert!(axis.scale(less) <= axis.scale(more));
+    }
+
+    #[test]
+    fn scaling_is_linear_on_either_side_of_the_rest(axis in axis(), value in -1.0..=1.0_f64) {
+        let end = if value < 0.0 { axis.min } else { axis.max };
+        let exact = f64::from(axis.rest) * (1.0 - value.abs()) + f64::from(end) * value.abs();
+        prop_assert!((f64::from(axis.scale(value)) - exact).abs() <= 0.5 + 1e-6);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in ".{0,200}") {
+        let _ = Profile::parse(&text);
+        let _ = Profile::parse(&PAD.replace("# control", &text));
+    }
+}

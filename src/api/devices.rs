@@ -1,0 +1,94 @@
+//! `/v1/sessions/{session}/devices`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use vinput::{DeviceName, Profile};
+
+use super::Shared;
+use super::body::{Json, Path};
+use super::problem::Problem;
+use crate::session::view::Device;
+use crate::session::{Error, PlugRequest};
+
+/// A device to be plugged.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDevice {
+    /// Its profile; `GET /v1/profiles` lists them.
+    pub profile: String,
+    /// Its slot, 0 to 31; the lowest free one if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub slot: Option<u8>,
+    /// Its name, at most 79 bytes; the profile's if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+}
+
+/// Events of one frame: they reach programs together.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInput {
+    /// `CONTROL=VALUE`, such as `south=1` or `lx=-0.5`.
+    pub events: Vec<String>,
+}
+
+/// The devices of a session.
+#[utoipa::path(
+    get, path = "/v1/sessions/{session}/devices", params(("session" = String, Path)),
+    responses((status = 200, body = Vec<Device>), (status = "default", body = Problem))
+)]
+pub(super) async fn list(
+    State(sessions): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<axum::Json<Vec<Device>>, Problem> {
+    Ok(axum::Json(sessions.show(&name).await?.devices))
+}
+
+/// Plugs a device. When this answers, it works from inside the container.
+#[utoipa::path(
+    post, path = "/v1/sessions/{session}/devices", request_body = NewDevice,
+    params(("session" = String, Path)),
+    responses((status = 201, body = Device), (status = "default", body = Problem))
+)]
+pub(super) async fn plug(
+    State(sessions): State<Shared>,
+    Path(session): Path<String>,
+    Json(new): Json<NewDevice>,
+) -> Result<(StatusCode, axum::Json<Device>), Problem> {
+    let profile =
+        Profile::builtin(&new.profile).ok_or(Error::UnknownProfile { name: new.profile })?;
+    let name = new.name.map(DeviceName::new).transpose().map_err(Error::DeviceName)?;
+    let device = sessions.plug(&session, PlugRequest { profile, slot: new.slot, name }).await?;
+    Ok((StatusCode::CREATED, axum::Json(device)))
+}
+
+/// Unplugs a device. When this answers, the kernel device is gone.
+#[utoipa::path(
+    delete, path = "/v1/sessions/{session}/devices/{slot}",
+    params(("session" = String, Path), ("slot" = u8, Path)),
+    responses((status = 204), (status = "default", body = Problem))
+)]
+pub(super) async fn unplug(
+    State(sessions): State<Shared>,
+    Path((session, slot)): Path<(String, u8)>,
+) -> Result<StatusCode, Problem> {
+    sessions.unplug(&session, slot).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends one frame of events to a device.
+#[utoipa::path(
+    post, path = "/v1/sessions/{session}/devices/{slot}/input", request_body = NewInput,
+    params(("session" = String, Path), ("slot" = u8, Path)),
+    responses((status = 204), (status = "default", body = Problem))
+)]
+pub(super) async fn input(
+    State(sessions): State<Shared>,
+    Path((session, slot)): Path<(String, u8)>,
+    Json(new): Json<NewInput>,
+) -> Result<StatusCode, Problem> {
+    sessions.input(&session, slot, &new.events).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

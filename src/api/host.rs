@@ -1,0 +1,63 @@
+//! `/v1/profiles` and `/v1/doctor`.
+
+use axum::extract::State;
+use axum::http::header;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Shared;
+use super::body::Params;
+use super::problem::Problem;
+use crate::doctor::{self, Check};
+use crate::session::Error;
+
+/// A profile.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ProfileView {
+    /// Its name, as `plug` takes it.
+    pub name: String,
+    /// What it is.
+    pub title: String,
+    /// The names of its controls, as `send` takes them.
+    pub controls: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DoctorQuery {
+    /// Also look at this container: `docker:NAME`, `pid:NUMBER` or `sandbox:SESSION`.
+    container: Option<String>,
+}
+
+/// The built-in profiles.
+#[utoipa::path(get, path = "/v1/profiles", responses((status = 200, body = Vec<ProfileView>)))]
+pub(super) async fn profiles() -> axum::Json<Vec<ProfileView>> {
+    let view = |profile: &vinput::Profile| ProfileView {
+        name: profile.name().to_owned(),
+        title: profile.title().to_owned(),
+        controls: profile.controls().iter().map(|control| control.name().to_owned()).collect(),
+    };
+    axum::Json(vinput::Profile::builtins().map(view).collect())
+}
+
+/// The API's description, as committed.
+pub(super) async fn openapi() -> ([(header::HeaderName, &'static str); 1], String) {
+    ([(header::CONTENT_TYPE, "application/json")], super::description())
+}
+
+/// What of the host, and of a container, is ready, what is missing, and how to mend it.
+#[utoipa::path(
+    get, path = "/v1/doctor", params(("container" = Option<String>, Query, description = "Also look at this container")),
+    responses((status = 200, body = Vec<Check>), (status = "default", body = Problem))
+)]
+pub(super) async fn doctor(
+    State(sessions): State<Shared>,
+    Params(query): Params<DoctorQuery>,
+) -> Result<axum::Json<Vec<Check>>, Problem> {
+    let mut checks = doctor::host(sessions.engine()).await;
+    if let Some(container) = query.container {
+        let reference = container.parse().map_err(Error::Reference)?;
+        checks.extend(doctor::container(sessions.engine(), &reference).await);
+    }
+    Ok(axum::Json(checks))
+}

@@ -1,0 +1,96 @@
+//! The API: HTTP/1.1 and JSON on a Unix socket, under `/v1`. The description is committed at
+//! docs/openapi/v1.json, so that a change of the API shows in review.
+
+mod body;
+mod devices;
+mod host;
+mod listen;
+mod peer;
+pub mod problem;
+mod sessions;
+
+/// The documents that requests carry.
+pub mod types {
+    pub use super::devices::{NewDevice, NewInput};
+    pub use super::host::ProfileView;
+    pub use super::sessions::{NewContainer, NewSession};
+}
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post, put};
+use utoipa::OpenApi;
+
+pub use body::MAX_BODY;
+pub use listen::{ListenError, Socket};
+pub use problem::Problem;
+
+use crate::session::Sessions;
+
+/// What every handler sees.
+type Shared = Arc<Sessions>;
+
+/// The API's description.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Hotseat",
+        description = "Sessions, their containers and their devices. Errors are RFC 9457 problem documents.",
+        license(name = "Apache-2.0 OR MIT", identifier = "Apache-2.0 OR MIT")
+    ),
+    paths(
+        sessions::list,
+        sessions::add,
+        sessions::show,
+        sessions::remove,
+        sessions::attach,
+        devices::list,
+        devices::plug,
+        devices::unplug,
+        devices::input,
+        host::profiles,
+        host::doctor,
+    ),
+    components(schemas(Problem))
+)]
+pub struct Api;
+
+/// The description as committed: pretty JSON with a final newline.
+pub fn description() -> String {
+    // Serialising our own static description cannot fail; an empty text would fail its test.
+    let mut text = Api::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// All routes.
+pub fn router(sessions: Arc<Sessions>) -> Router {
+    let allowed = sessions.engine().config.allow_uids.clone();
+    Router::new()
+        .route("/v1/sessions", get(sessions::list).post(sessions::add))
+        .route("/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))
+        .route("/v1/sessions/{session}/container", put(sessions::attach))
+        .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
+        .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
+        .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))
+        .route("/v1/profiles", get(host::profiles))
+        .route("/v1/doctor", get(host::doctor))
+        .route("/v1/openapi.json", get(host::openapi))
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn_with_state(Arc::new(allowed), peer::check))
+        .with_state(sessions)
+}
+
+#[cfg(test)]
+mod tests {
+    /// After a change of the API: `cargo run --bin hotseat -- openapi > docs/openapi/v1.json`.
+    #[test]
+    fn the_committed_description_is_current() {
+        let committed = include_str!("../../docs/openapi/v1.json");
+        assert_eq!(super::description(), committed);
+    }
+}

@@ -1,0 +1,194 @@
+//! HTTP/1.1 on the daemon's socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::api::problem::Problem;
+use crate::api::types::{NewContainer, NewDevice, NewInput, NewSession, ProfileView};
+use crate::doctor::Check;
+use crate::session::view::{Device, Session};
+
+/// A request got no answer, or not the one asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// Nobody listens.
+    #[error("the daemon cannot be reached at `{socket}`")]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The daemon said no.
+    #[error("{}", .0.detail)]
+    Problem(Problem),
+    /// The conversation broke.
+    #[error("the daemon's answer did not arrive")]
+    Broken(#[source] hyper::Error),
+    /// The answer is not what this version expects.
+    #[error("the daemon answered {status} with something this version does not understand")]
+    NotUnderstood {
+        /// HTTP status.
+        status: u16,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The request could not be built.
+    #[error("the request is not valid HTTP")]
+    Request(#[source] hyper::http::Error),
+}
+
+/// A client of one daemon; each request has its own connection.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    socket: PathBuf,
+}
+
+type Result<T> = std::result::Result<T, ClientError>;
+
+impl Client {
+    pub(super) fn new(socket: &Path) -> Self {
+        Self { socket: socket.to_owned() }
+    }
+
+    pub(super) async fn sessions(&self) -> Result<Vec<Session>> {
+        self.get("/v1/sessions").await
+    }
+
+    pub(super) async fn session(&self, session: &str) -> Result<Session> {
+        self.get(&session_path(session, "")).await
+    }
+
+    pub(super) async fn add_session(
+        &self,
+        name: &str,
+        container: Option<String>,
+    ) -> Result<Session> {
+        let new = NewSession { name: name.to_owned(), container };
+        self.call(Method::POST, "/v1/sessions", &new).await
+    }
+
+    pub(super) async fn attach(&self, session: &str, container: String) -> Result<Session> {
+        let path = session_path(session, "/container");
+        self.call(Method::PUT, &path, &NewContainer { container }).await
+    }
+
+    pub(super) async fn remove_session(&self, session: &str) -> Result<()> {
+        self.call(Method::DELETE, &session_path(session, ""), &()).await
+    }
+
+    pub(super) async fn plug(
+        &self,
+        session: &str,
+        profile: &str,
+        slot: Option<u8>,
+        name: Option<String>,
+    ) -> Result<Device> {
+        let new = NewDevice { profile: profile.to_owned(), slot, name };
+        self.call(Method::POST, &session_path(session, "/devices"), &new).await
+    }
+
+    pub(super) async fn unplug(&self, session: &str, slot: u8) -> Result<()> {
+        let path = session_path(session, &format!("/devices/{slot}"));
+        self.call(Method::DELETE, &path, &()).await
+    }
+
+    pub(super) async fn send(&self, session: &str, slot: u8, events: Vec<String>) -> Result<()> {
+        let path = session_path(session, &format!("/devices/{slot}/input"));
+        self.call(Method::POST, &path, &NewInput { events }).await
+    }
+
+    pub(super) async fn profiles(&self) -> Result<Vec<ProfileView>> {
+        self.get("/v1/profiles").await
+    }
+
+    pub(super) async fn doctor(&self, container: Option<&str>) -> Result<Vec<Check>> {
+        match container {
+            Some(container) => {
+                self.get(&format!("/v1/doctor?container={}", percent_encode(container))).await
+            }
+            None => self.get("/v1/doctor").await,
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.call(Method::GET, path, &()).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|source| ClientError::Unreachable { socket: self.socket.clone(), source })?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(ClientError::Broken)?;
+        tokio::spawn(connection);
+
+        let body = serde_json::to_vec(body)
+            .map_err(|source| ClientError::NotUnderstood { status: 0, source })?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "hotseat")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(ClientError::Request)?;
+        let response = sender.send_request(request).await.map_err(ClientError::Broken)?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(ClientError::Broken)?.to_bytes();
+        let not_understood =
+            |source| ClientError::NotUnderstood { status: status.as_u16(), source };
+        if !status.is_success() {
+            return Err(
+                serde_json::from_slice(&bytes).map_or_else(not_understood, ClientError::Problem)
+            );
+        }
+        // 204 No Content is JSON's null to us.
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(not_understood)
+    }
+}
+
+fn session_path(session: &str, rest: &str) -> String {
+    format!("/v1/sessions/{}{rest}", percent_encode(session))
+}
+
+/// RFC 3986 section 2.1: everything but unreserved characters, so that no name reaches another path.
+fn percent_encode(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    let encoded: String = text.bytes().map(encode).collect();
+    // A path segment of dots would be taken as "here" or "up".
+    if encoded.bytes().all(|byte| byte == b'.') { encoded.replace('.', "%2E") } else { encoded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_one_segment_of_the_path() {
+        assert_eq!(session_path("alice", "/devices"), "/v1/sessions/alice/devices");
+        assert_eq!(session_path("../x y?#", ""), "/v1/sessions/..%2Fx%20y%3F%23");
+        assert_eq!(session_path("..", ""), "/v1/sessions/%2E%2E");
+    }
+}

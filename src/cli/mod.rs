@@ -1,0 +1,221 @@
+//! The command line. Every command but `serve`, `setup` and the hidden ones asks the daemon.
+
+mod client;
+mod output;
+mod run;
+mod serve;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use client::{Client, ClientError};
+
+use crate::api::problem::Problem;
+use crate::config::DEFAULT_SOCKET;
+use crate::setup;
+
+/// A hotplug server for virtual input devices: each session's pads appear in its running container and in no
+/// other.
+#[derive(Debug, Parser)]
+#[command(name = "hotseat", version, after_help = EXIT_STATUS)]
+struct Cli {
+    /// The daemon's socket.
+    #[arg(long, global = true, value_name = "PATH", env = "HOTSEAT_SOCKET", default_value = DEFAULT_SOCKET)]
+    socket: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 usage, 3 the daemon cannot be reached.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve(serve::ServeArgs),
+    /// Run a command in the built-in sandbox, as a session.
+    Run(run::RunArgs),
+    /// Add, list, show and remove sessions.
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Plug a device into a session's container.
+    Plug(PlugArgs),
+    /// Unplug a device.
+    Unplug {
+        /// The session.
+        session: String,
+        /// The device's slot.
+        slot: u8,
+    },
+    /// Send one frame of events to a device.
+    Send {
+        /// The session.
+        session: String,
+        /// The device's slot.
+        slot: u8,
+        /// CONTROL=VALUE, such as south=1 or lx=-0.5; `hotseat profiles` lists the controls.
+        #[arg(required = true, allow_hyphen_values = true)]
+        events: Vec<String>,
+    },
+    /// List what is plugged.
+    Ls(Json),
+    /// List the profiles of devices that can be plugged.
+    Profiles(Json),
+    /// Look at what of the host, and of a container, is ready, what is missing, and how to mend it.
+    Doctor {
+        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        container: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Install the udev rules that protect the host's desktop, and load the kernel modules.
+    Setup,
+    /// Print the API's OpenAPI description.
+    #[command(hide = true)]
+    Openapi,
+    /// The sandbox's first process.
+    #[command(hide = true)]
+    SandboxInit {
+        lifeline: i32,
+        cgroup: PathBuf,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionCommand {
+    /// Add a session.
+    Add {
+        /// 1 to 32 lower-case letters, digits and `-`.
+        session: String,
+        /// docker:NAME, pid:NUMBER or sandbox:SESSION; without one, the session waits for `hotseat run`.
+        #[arg(long, value_name = "REF")]
+        container: Option<String>,
+    },
+    /// List the sessions.
+    Ls(Json),
+    /// Show one session.
+    Show {
+        /// The session.
+        session: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Unplug all devices of a session and remove it.
+    Rm {
+        /// The session.
+        session: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct PlugArgs {
+    /// The session.
+    session: String,
+    /// The device's profile; `hotseat profiles` lists them.
+    profile: String,
+    /// The slot; the lowest free one if not given.
+    #[arg(long)]
+    slot: Option<u8>,
+    /// The name that programs show; the profile's if not given.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    json: Json,
+}
+
+#[derive(Debug, Args)]
+struct Json {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::serve(&args, &cli.socket),
+        Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
+        Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Openapi => {
+            output::text(&crate::api::description());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::SandboxInit { lifeline, cgroup, command } => {
+            run::sandbox_init(lifeline, &cgroup, &command)
+        }
+        command => ask(command, &Client::new(&cli.socket)),
+    };
+    outcome.unwrap_or_else(|error| report(&error))
+}
+
+/// The commands that are a request and its answer.
+fn ask(command: Command, client: &Client) -> Result<ExitCode> {
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        match command {
+            Command::Session(SessionCommand::Add { session, container }) => {
+                output::session_added(&client.add_session(&session, container).await?);
+            }
+            Command::Session(SessionCommand::Ls(json)) => {
+                output::sessions(&client.sessions().await?, json.json)?;
+            }
+            Command::Session(SessionCommand::Show { session, json }) => {
+                output::session(&client.session(&session).await?, json.json)?;
+            }
+            Command::Session(SessionCommand::Rm { session }) => {
+                client.remove_session(&session).await?;
+            }
+            Command::Plug(args) => {
+                let device =
+                    client.plug(&args.session, &args.profile, args.slot, args.name).await?;
+                output::plugged(&args.session, &device, args.json.json)?;
+            }
+            Command::Unplug { session, slot } => client.unplug(&session, slot).await?,
+            Command::Send { session, slot, events } => client.send(&session, slot, events).await?,
+            Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
+            Command::Profiles(json) => output::profiles(&client.profiles().await?, json.json)?,
+            Command::Doctor { container, json } => {
+                let checks = client.doctor(container.as_deref()).await?;
+                return output::doctor(&checks, json.json);
+            }
+            Command::Serve(_)
+            | Command::Run(_)
+            | Command::Setup
+            | Command::Openapi
+            | Command::SandboxInit { .. } => {}
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start the async runtime")
+}
+
+/// Prints an error, with its hint where there is one, and gives the exit status.
+fn report(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Problem(Problem { detail, hint, .. })) => {
+            output::error(detail, hint);
+            ExitCode::from(1)
+        }
+        Some(unreachable @ ClientError::Unreachable { .. }) => {
+            let hint = "start it with `hotseat serve`, or name its socket with --socket";
+            output::error(&crate::engine::chain(unreachable), hint);
+            ExitCode::from(3)
+        }
+        _ => {
+            output::error(&format!("{error:#}"), "");
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `hotseat serve`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::api::{self, Socket};
+use crate::config::{Config, DEFAULT_SOCKET};
+use crate::engine::Engine;
+use crate::session::Sessions;
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The configuration file; /etc/hotseat/hotseat.toml, if there is one, when not given.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
+    if !rustix::process::geteuid().is_root() {
+        bail!("the daemon makes devices and enters containers: run `hotseat serve` as root");
+    }
+    let mut config = Config::load(args.config.as_deref())?;
+    // A socket named on the command line wins over the file's.
+    if socket != Path::new(DEFAULT_SOCKET) {
+        config.socket = socket.to_owned();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("could not start the async runtime")?;
+    runtime.block_on(run(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(config: Config) -> Result<()> {
+    // The socket first: it is what keeps a second daemon from taking over the staging file system.
+    let socket = Socket::bind(&config.socket)?;
+    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+
+    let path = config.socket.clone();
+    let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
+    let sessions = Arc::new(Sessions::new(engine));
+    info!(socket = %path.display(), "ready");
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping");
+    };
+    socket.serve(api::router(Arc::clone(&sessions)), stop).await?;
+    sessions.remove_all().await;
+    sessions.engine().staging.unmount().context("could not unmount the staging file system")
+}

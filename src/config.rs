@@ -1,0 +1,143 @@
+//! `/etc/hotseat/hotseat.toml`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Where the daemon looks when no `--config` is given; it may be missing.
+pub const DEFAULT_PATH: &str = "/etc/hotseat/hotseat.toml";
+
+/// Where the daemon listens, and the command line calls, unless told otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/hotseat/hotseat.sock";
+
+/// The configuration could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("could not read the configuration `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file says something that is not understood.
+    #[error("the configuration `{path}` is not valid")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why, with the line.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// Everything that can be configured. Unknown keys are errors.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The API's Unix socket.
+    pub socket: PathBuf,
+    /// Where the staging file system is mounted.
+    pub stage: PathBuf,
+    /// The journal of plugs and unplugs.
+    pub journal: PathBuf,
+    /// Docker's API socket.
+    pub docker_socket: PathBuf,
+    /// Users who may call the API, besides root and the daemon's own user.
+    pub allow_uids: Vec<u32>,
+    /// Permission bits of the nodes in a container, as an octal string such as "0660".
+    ///
+    /// The default is 0666: a session's directory can be reached from its own container only, where games
+    /// run as any user the image likes, in no group of the host's.
+    #[serde(deserialize_with = "octal")]
+    pub node_mode: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            socket: DEFAULT_SOCKET.into(),
+            stage: "/run/hotseat/stage".into(),
+            journal: "/var/lib/hotseat/journal.jsonl".into(),
+            docker_socket: "/var/run/docker.sock".into(),
+            allow_uids: Vec::new(),
+            node_mode: 0o666,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `path`; without one, [`DEFAULT_PATH`] if it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`]. A missing file is an error only when it was named.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let named = path.unwrap_or(Path::new(DEFAULT_PATH));
+        match fs::read_to_string(named) {
+            Ok(text) => toml::from_str(&text).map_err(|source| ConfigError::Parse {
+                path: named.to_owned(),
+                source: Box::new(source),
+            }),
+            Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(source) => Err(ConfigError::Read { path: named.to_owned(), source }),
+        }
+    }
+}
+
+fn octal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match u32::from_str_radix(&text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err(serde::de::Error::custom(format!(
+            "`{text}` is not a file mode: write permission bits in octal, such as \"0660\""
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hotseat.toml");
+        fs::write(&path, text).unwrap();
+        Config::load(Some(&path)).map_err(|error| error.source().unwrap().to_string())
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_the_line() {
+        let error = parse("allow_uids = [1000]\nsokcet = \"/x\"\n").unwrap_err();
+        assert!(error.contains("line 2") && error.contains("sokcet"), "{error}");
+    }
+
+    #[test]
+    fn a_mode_is_octal_text() {
+        assert_eq!(parse("node_mode = \"0660\"").unwrap().node_mode, 0o660);
+        for text in ["node_mode = \"0999\"", "node_mode = \"7777\"", "node_mode = 660"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_only_when_named() {
+        assert!(matches!(
+            Config::load(Some(Path::new("/nonexistent/hotseat.toml"))),
+            Err(ConfigError::Read { .. })
+        ));
+    }
+}

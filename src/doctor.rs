@@ -1,0 +1,226 @@
+//! What is ready, what is missing, and how to mend it.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::Problem;
+use crate::engine::{Engine, chain};
+use crate::runtime::ContainerRef;
+use crate::session::Error;
+use crate::setup::{MODULES, SEAT_RULES};
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Ready.
+    Ok,
+    /// Works, with something lost.
+    Warning,
+    /// Does not work.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Check {
+    /// What; stable, for programs.
+    pub check: String,
+    /// How it ended.
+    pub status: Status,
+    /// What was found.
+    pub detail: String,
+    /// How to mend it; empty when there is nothing to mend.
+    pub hint: String,
+}
+
+impl Check {
+    fn ok(check: &str, detail: impl Into<String>) -> Self {
+        Self { check: check.into(), status: Status::Ok, detail: detail.into(), hint: String::new() }
+    }
+
+    fn not(check: &str, status: Status, detail: impl Into<String>, hint: &str) -> Self {
+        Self { check: check.into(), status, detail: detail.into(), hint: hint.into() }
+    }
+}
+
+/// Looks at the host.
+pub async fn host(engine: &Engine) -> Vec<Check> {
+    vec![
+        uinput(Engine::uinput_path()),
+        joydev(),
+        grants(engine),
+        Check::ok("staging", format!("mounted at {}", engine.config.stage.display())),
+        seat_rules(),
+        boot_modules(),
+        docker(engine).await,
+    ]
+}
+
+fn uinput(path: &Path) -> Check {
+    let shown = path.display();
+    match OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path) {
+        Ok(_) => Check::ok("uinput", format!("{shown} opens")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Check::not(
+            "uinput",
+            Status::Failed,
+            format!("{shown} is missing: no device can be made"),
+            "run `hotseat setup`, which loads the module now and at boot",
+        ),
+        Err(error) => Check::not(
+            "uinput",
+            Status::Failed,
+            format!("{shown} does not open ({error}): no device can be made"),
+            "run the daemon as root on the host",
+        ),
+    }
+}
+
+/// `O_NONBLOCK` of open(2), as std has no name for it.
+const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+
+fn joydev() -> Check {
+    // Built in or loaded, it has its handler in this list (drivers/input/input.c).
+    let handlers = fs::read_to_string("/proc/bus/input/handlers").unwrap_or_default();
+    if handlers.lines().any(|line| line.contains("Name=joydev")) {
+        Check::ok("joydev", "pads get a /dev/input/jsN")
+    } else {
+        Check::not(
+            "joydev",
+            Status::Warning,
+            "joydev is not loaded: pads get no /dev/input/jsN, which Chromium and old games need",
+            "run `hotseat setup`, which loads the module now and at boot",
+        )
+    }
+}
+
+fn grants(engine: &Engine) -> Check {
+    match engine.grants().map(|grants| grants.count()) {
+        Ok(Ok(count)) => Check::ok(
+            "grants",
+            format!("the override program works (self-test passed), {count} in use"),
+        ),
+        Ok(Err(error)) => Check::not(
+            "grants",
+            Status::Failed,
+            chain(&error),
+            "restart the daemon; if it stays, the kernel's log may say more",
+        ),
+        Err(error) => Check::not(
+            "grants",
+            Status::Failed,
+            error.to_string(),
+            "run the daemon as root on a host with Linux 5.18 or later and cgroup v2, and restart it",
+        ),
+    }
+}
+
+fn seat_rules() -> Check {
+    if SEAT_RULES.is_current() {
+        Check::ok("seat-rules", format!("{} is installed", SEAT_RULES.path))
+    } else {
+        Check::not(
+            "seat-rules",
+            Status::Warning,
+            format!(
+                "{} is missing or of another version: a desktop on this host would take the sessions' \
+                 devices as its own",
+                SEAT_RULES.path
+            ),
+            "run `hotseat setup`",
+        )
+    }
+}
+
+fn boot_modules() -> Check {
+    if MODULES.is_current() {
+        Check::ok("boot-modules", format!("{} is installed", MODULES.path))
+    } else {
+        Check::not(
+            "boot-modules",
+            Status::Warning,
+            "uinput and joydev are not sure to be loaded at the next boot",
+            "run `hotseat setup`",
+        )
+    }
+}
+
+async fn docker(engine: &Engine) -> Check {
+    let socket = &engine.config.docker_socket;
+    let shown = socket.display();
+    match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => Check::ok("docker", format!("{shown} answers")),
+        Err(error) => Check::not(
+            "docker",
+            Status::Warning,
+            format!("{shown} does not answer ({error}): containers cannot be named docker:NAME"),
+            "start the Docker daemon, or set `docker_socket` in the configuration; pid:N works without",
+        ),
+    }
+}
+
+/// Looks at a container.
+pub async fn container(engine: &Engine, reference: &ContainerRef) -> Vec<Check> {
+    let container = match reference.open(&engine.config).await {
+        Ok(container) => container,
+        Err(error) => {
+            let problem = Problem::from(Error::Resolve(error));
+            return vec![Check::not("container", Status::Failed, problem.detail, &problem.hint)];
+        }
+    };
+    let (uid, gid) = container.root_ids();
+    let pid = container.pid();
+    vec![
+        Check::ok("container", format!("runs, as process {pid}, with a network of its own")),
+        Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
+        Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
+        udev_control(&container),
+        apparmor(pid),
+        paused(&container),
+    ]
+}
+
+/// libudev looks once, when a monitor is made: without the file that monitor stays deaf
+/// (sd-device/device-monitor.c).
+fn udev_control(container: &device_gate::Container) -> Check {
+    match container.has("run/udev/control") {
+        Ok(true) => Check::ok("udev-control", "/run/udev/control is there: libudev listens"),
+        Ok(false) => Check::not(
+            "udev-control",
+            Status::Warning,
+            "/run/udev/control is not there yet: a program that already runs in the container, and has \
+             opened its udev monitor, hears nothing of devices",
+            "attach the session before the program starts, or restart the program after",
+        ),
+        Err(error) => Check::not(
+            "udev-control",
+            Status::Warning,
+            format!("could not look for /run/udev/control in the container: {error}"),
+            "is /run or /run/udev a symbolic link there? use an image in which they are directories",
+        ),
+    }
+}
+
+fn apparmor(pid: u32) -> Check {
+    match fs::read_to_string(format!("/proc/{pid}/attr/apparmor/current")) {
+        Ok(profile) => Check::ok("apparmor", format!("confined as {}", profile.trim())),
+        Err(_) => Check::ok("apparmor", "not in use"),
+    }
+}
+
+fn paused(container: &device_gate::Container) -> Check {
+    if container.cgroup().is_frozen() {
+        Check::not(
+            "paused",
+            Status::Warning,
+            "the container is paused: devices can be plugged, but not tried from inside",
+            "unpause it",
+        )
+    } else {
+        Check::ok("paused", "the container is not paused")
+    }
+}

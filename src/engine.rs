@@ -1,0 +1,127 @@
+//! What all sessions share.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use device_gate::{Cgroup, GrantError, Grants, Staging, StagingError, self_test};
+use vinput::Reaper;
+
+use crate::config::Config;
+use crate::session::journal::{Journal, JournalError};
+
+/// The daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The staging file system could not be mounted.
+    #[error("no staging file system for device nodes")]
+    Stage(#[source] StagingError),
+    /// The journal could not be opened.
+    #[error("no journal")]
+    Journal(#[source] JournalError),
+    /// The thread that closes devices could not be started.
+    #[error("no thread to close devices")]
+    Reaper(#[source] io::Error),
+}
+
+/// Grants cannot be given on this host; the daemon runs all the same, so that `doctor` can say so.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct GrantsUnavailable(String);
+
+/// The daemon's resources: the override program, the staging file system, the reaper thread, the journal.
+#[derive(Debug)]
+pub struct Engine {
+    /// The configuration.
+    pub config: Config,
+    /// Nodes and records that show up in containers.
+    pub staging: Staging,
+    /// Closes kernel devices, which takes tens of milliseconds.
+    pub reaper: Reaper,
+    /// What is being done, in case we do not live to finish it.
+    pub journal: Journal,
+    grants: Result<Grants, String>,
+    networks: Mutex<HashMap<u64, String>>,
+}
+
+impl Engine {
+    /// Takes possession of the host: mounts the staging file system, attaches and tests the override
+    /// program, opens the journal.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]. A kernel that refuses the override program is no reason not to start: see
+    /// [`Engine::grants`].
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let staging = Staging::mount(&config.stage).map_err(StartError::Stage)?;
+        let journal = Journal::open(&config.journal).map_err(StartError::Journal)?;
+        for unfinished in journal.recovered() {
+            tracing::warn!(%unfinished, "an earlier daemon ended during this; its traces are removed");
+        }
+        let grants = attach_grants();
+        if let Err(why) = &grants {
+            tracing::error!(why, "no device can be granted to a container on this host");
+        }
+        Ok(Self {
+            config,
+            staging,
+            reaper: Reaper::new().map_err(StartError::Reaper)?,
+            journal,
+            grants,
+            networks: Mutex::default(),
+        })
+    }
+
+    /// The grants.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be none on this host, when that is so.
+    pub fn grants(&self) -> Result<&Grants, GrantsUnavailable> {
+        self.grants.as_ref().map_err(|why| GrantsUnavailable(why.clone()))
+    }
+
+    /// Notes that `session` forges into the network namespace `inode`. Two sessions in one would hear each
+    /// other's devices: the second is told the first one's name.
+    pub(crate) fn claim_network(&self, inode: u64, session: &str) -> Result<(), String> {
+        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
+        match networks.get(&inode) {
+            Some(owner) if owner != session => Err(owner.clone()),
+            _ => {
+                networks.insert(inode, session.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets the claim.
+    pub(crate) fn release_network(&self, inode: u64) {
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner).remove(&inode);
+    }
+
+    /// Whether a kernel device can be made here at all.
+    pub(crate) fn uinput_path() -> &'static Path {
+        Path::new(vinput::uinput::DEFAULT_PATH)
+    }
+}
+
+/// Attaches the override program and sees it work, or says in one line why not.
+fn attach_grants() -> Result<Grants, String> {
+    let root = Cgroup::root().map_err(|error| chain(&error))?;
+    let grants = Grants::attach(&root).map_err(|error: GrantError| chain(&error))?;
+    self_test(&root, &grants).map_err(|error| chain(&error))?;
+    Ok(grants)
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

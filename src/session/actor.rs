@@ -1,0 +1,224 @@
+//! A session's actor: requests in order, each to its end.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use device_gate::Container;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+use vinput::{Closing, Frame, Profile};
+
+use super::error::Error;
+use super::plug::{self, PlugRequest};
+use super::state::{Plugged, State};
+use super::view::{Device, Session};
+use super::{door, unplug};
+use crate::engine::{Engine, chain};
+use crate::runtime::ContainerRef;
+use crate::sys::watch;
+
+/// Requests that may wait for a session; a caller beyond waits to be heard.
+const MAILBOX: usize = 32;
+
+/// What a session can be asked. Each carries the way its answer goes back.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Any time.
+    Show(Reply<Session>),
+    /// While there is no container.
+    Attach { reference: ContainerRef, container: Container, reply: Reply<Session> },
+    /// While the container runs.
+    Plug { plug: PlugRequest, reply: Reply<Device> },
+    /// While the slot has a device.
+    Unplug { slot: u8, reply: Reply<Closing> },
+    /// While the slot has a device.
+    Profile { slot: u8, reply: Reply<&'static Profile> },
+    /// While the slot has a device.
+    Input { slot: u8, frame: Frame, reply: Reply<()> },
+    /// Any time; the last request.
+    Remove(Reply<()>),
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// The way to a session's actor.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    name: String,
+    mailbox: mpsc::Sender<Request>,
+}
+
+impl Handle {
+    /// Starts the actor.
+    pub(super) fn spawn(engine: Arc<Engine>, state: State) -> Self {
+        let (mailbox, requests) = mpsc::channel(MAILBOX);
+        let name = state.name.clone();
+        tokio::spawn(Actor { engine, state: Some(state), requests, container_end: None }.run());
+        Self { name, mailbox }
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(super) async fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, Error> {
+        let removed = || Error::Removed { name: self.name.clone() };
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.send(request(reply)).await.map_err(|_| removed())?;
+        answer.await.map_err(|_| removed())?
+    }
+}
+
+struct Actor {
+    engine: Arc<Engine>,
+    /// Away while a step runs on a blocking thread.
+    state: Option<State>,
+    requests: mpsc::Receiver<Request>,
+    /// Readable when the container's first process ends.
+    container_end: Option<AsyncFd<OwnedFd>>,
+}
+
+impl Actor {
+    async fn run(mut self) {
+        loop {
+            let request = tokio::select! {
+                request = self.requests.recv() => request,
+                () = ended(self.container_end.as_ref()) => {
+                    self.container_ended().await;
+                    continue;
+                }
+            };
+            let Some(request) = request else { break };
+            let last = matches!(request, Request::Remove(_));
+            self.serve(request).await;
+            if last || self.state.is_none() {
+                break;
+            }
+        }
+    }
+
+    /// A caller that no longer waits for its answer is no reason not to act.
+    async fn serve(&mut self, request: Request) {
+        match request {
+            Request::Show(reply) => {
+                let _ = reply.send(self.with(|state| Ok(Session::of(state))));
+            }
+            Request::Attach { reference, container, reply } => {
+                let attached = self
+                    .blocking(move |engine, state| {
+                        door::open(engine, state, reference, container)?;
+                        Ok(Session::of(state))
+                    })
+                    .await;
+                if attached.is_ok() {
+                    self.watch_container();
+                }
+                let _ = reply.send(attached);
+            }
+            Request::Plug { plug, reply } => {
+                let plugged = self
+                    .blocking(move |engine, state| {
+                        let slot = plug::plug(engine, state, plug)?;
+                        let device = Device::of(state.slot(slot)?);
+                        let (profile, verified) = (&device.profile, device.verified);
+                        info!(session = state.name, slot, profile, verified, "plugged");
+                        Ok(device)
+                    })
+                    .await;
+                let _ = reply.send(plugged);
+            }
+            Request::Unplug { slot, reply } => {
+                let unplugged = self
+                    .blocking(move |engine, state| {
+                        let closing = unplug::unplug(engine, state, slot)?;
+                        info!(session = state.name, slot, "unplugged");
+                        Ok(closing)
+                    })
+                    .await;
+                let _ = reply.send(unplugged);
+            }
+            Request::Profile { slot, reply } => {
+                let _ = reply.send(self.with(|state| Ok(state.slot(slot)?.profile)));
+            }
+            Request::Input { slot, frame, reply } => {
+                // One short write, microseconds: not worth another thread.
+                let write = |plugged: &Plugged| plugged.device.write(&frame).map_err(Error::Write);
+                let _ = reply.send(self.with(|state| write(state.slot(slot)?)));
+            }
+            Request::Remove(reply) => {
+                let closed = self.blocking(door::close).await;
+                let deleted = match self.state.take() {
+                    Some(state) => state.dir.delete().map_err(Error::Stage),
+                    None => Ok(()),
+                };
+                let _ = reply.send(closed.and(deleted));
+            }
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&State) -> Result<T, Error>) -> Result<T, Error> {
+        match &self.state {
+            Some(state) => look(state),
+            None => Err(Error::Lost),
+        }
+    }
+
+    /// Runs a step on a blocking thread. The step takes the state along, so nothing else can touch it.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        step: impl FnOnce(&Engine, &mut State) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let engine = Arc::clone(&self.engine);
+        let mut state = self.state.take().ok_or(Error::Lost)?;
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = step(&engine, &mut state);
+            (state, result)
+        });
+        // A step that panicked took the state with it: its devices and sockets are closed, and the session
+        // ends here.
+        let (state, result) = worked.await.map_err(|_| Error::Lost)?;
+        self.state = Some(state);
+        result
+    }
+
+    fn watch_container(&mut self) {
+        let pidfd = self.state.as_ref().and_then(|state| state.door.as_ref()).map(|door| {
+            let pidfd = door.container.pidfd().try_clone_to_owned()?;
+            watch(pidfd)
+        });
+        self.container_end = match pidfd.transpose() {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                warn!(%error, "the end of the container will only be noticed at the next request");
+                None
+            }
+        };
+    }
+
+    async fn container_ended(&mut self) {
+        self.container_end = None;
+        let closed = self
+            .blocking(|engine, state| {
+                info!(session = state.name, "the container ended; its devices are unplugged");
+                door::close(engine, state)
+            })
+            .await;
+        if let Err(error) = closed {
+            warn!(error = chain(&error), "could not clean up after the container");
+        }
+    }
+}
+
+/// Resolves when the process behind the pidfd ends; never without one.
+async fn ended(pidfd: Option<&AsyncFd<OwnedFd>>) {
+    let readable = match pidfd {
+        Some(pidfd) => pidfd.readable().await.map(drop),
+        None => std::future::pending::<io::Result<()>>().await,
+    };
+    if let Err(error) = readable {
+        warn!(%error, "could not wait for the end of the container");
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,90 @@
+//! A session's container, opened: the mounts are in place, the sockets stand in its network namespace.
+
+use device_gate::{Attachment, Container, attach};
+use udev_forge::{Credentials, Monitor, Sender};
+
+use super::error::Error;
+use super::state::State;
+use super::unplug;
+use crate::engine::Engine;
+use crate::runtime::ContainerRef;
+
+/// An open door.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) reference: ContainerRef,
+    pub(super) container: Container,
+    pub(super) sender: Sender,
+    pub(super) monitor: Monitor,
+    /// The container's root, as numbered here: older libudevs listen to no one else.
+    pub(super) credentials: Credentials,
+    attachment: Attachment,
+}
+
+/// Opens the door: from now on a plug needs to enter nothing.
+pub(super) fn open(
+    engine: &Engine,
+    state: &mut State,
+    reference: ContainerRef,
+    container: Container,
+) -> Result<(), Error> {
+    if let Some(door) = &state.door {
+        return Err(Error::HasContainer {
+            session: state.name.clone(),
+            container: door.reference.to_string(),
+        });
+    }
+    let inode = container.network_inode();
+    engine.claim_network(inode, &state.name).map_err(|other| Error::NetworkShared { other })?;
+    match open_claimed(state, reference, container) {
+        Ok(door) => {
+            state.door = Some(door);
+            Ok(())
+        }
+        Err(error) => {
+            engine.release_network(inode);
+            Err(error)
+        }
+    }
+}
+
+fn open_claimed(
+    state: &State,
+    reference: ContainerRef,
+    container: Container,
+) -> Result<Door, Error> {
+    let network = container.network_namespace();
+    let sender = Sender::open_in(network).map_err(Error::OpenSender)?;
+    let monitor = Monitor::open_in(network).map_err(Error::OpenMonitor)?;
+    // Last: it is the step that shows in the container.
+    let attachment = attach(&container, &state.dir).map_err(Error::Attach)?;
+    let (uid, gid) = container.root_ids();
+    let credentials = Credentials { uid, gid };
+    Ok(Door { reference, container, sender, monitor, credentials, attachment })
+}
+
+/// Closes the door: unplugs every device and takes the mounts away. Goes on after an error, and returns the
+/// first one.
+pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
+    let slots: Vec<u8> = state.slots.keys().copied().collect();
+    let mut result = Ok(());
+    let mut closings = Vec::new();
+    for slot in slots {
+        match unplug::unplug(engine, state, slot) {
+            Ok(closing) => closings.push(closing),
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    for closing in closings {
+        closing.wait();
+    }
+    if let Some(door) = state.door.take() {
+        engine.release_network(door.container.network_inode());
+        // A container that has ended took its mounts with it.
+        if door.container.is_running() {
+            let detached = door.attachment.detach(&door.container, &state.dir);
+            result = result.and(detached.map_err(Error::Attach));
+        }
+    }
+    result
+}

@@ -1,0 +1,160 @@
+//! Everything that can go wrong with a session, by the operation that failed.
+
+use device_gate::{GrantError, StagingError, attach::AttachError};
+use udev_forge::database::DatabaseError;
+use udev_forge::{MonitorError, ReadError, SendError, StampError};
+use vinput::uinput::{CreateError, WriteError};
+use vinput::{InputError, NameError};
+
+use super::journal::JournalError;
+use super::verify::VerifyError;
+use crate::engine::GrantsUnavailable;
+use crate::runtime::{RefError, ResolveError};
+
+/// A request to a session failed; nothing of it is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A session of that name is there already.
+    #[error("there is a session `{name}` already")]
+    SessionExists {
+        /// The name.
+        name: String,
+    },
+    /// There is no session of that name.
+    #[error("there is no session `{name}`")]
+    SessionNotFound {
+        /// The name.
+        name: String,
+    },
+    /// The name cannot be a session's.
+    #[error(
+        "`{name}` cannot name a session: use 1 to 32 lower-case letters, digits and `-`, starting with a \
+         letter or digit"
+    )]
+    SessionName {
+        /// The name.
+        name: String,
+    },
+    /// The container reference is not one.
+    #[error("the container reference is not valid")]
+    Reference(#[source] RefError),
+    /// The container could not be found or used.
+    #[error("could not use the container")]
+    Resolve(#[source] ResolveError),
+    /// The session has a container already.
+    #[error("session `{session}` already has the container `{container}`")]
+    HasContainer {
+        /// The session.
+        session: String,
+        /// Its container.
+        container: String,
+    },
+    /// The session has no container to plug into.
+    #[error("session `{session}` has no running container")]
+    NoContainer {
+        /// The session.
+        session: String,
+    },
+    /// Another session's container has the same network namespace.
+    #[error("the container shares its network namespace with session `{other}`")]
+    NetworkShared {
+        /// The other session.
+        other: String,
+    },
+    /// The staged directories could not be prepared.
+    #[error("could not prepare the session's device directory")]
+    Stage(#[source] StagingError),
+    /// The staged directories could not be shown in the container.
+    #[error("could not attach to the container")]
+    Attach(#[source] AttachError),
+    /// No message can be sent into the container's network namespace.
+    #[error("could not open the container's door for udev messages")]
+    OpenSender(#[source] SendError),
+    /// No listener can be opened there.
+    #[error("could not open a listener in the container's network namespace")]
+    OpenMonitor(#[source] MonitorError),
+    /// There is no profile of that name.
+    #[error("there is no profile `{name}`")]
+    UnknownProfile {
+        /// The name.
+        name: String,
+    },
+    /// The device name cannot be given to the kernel.
+    #[error("the device name is not valid")]
+    DeviceName(#[source] NameError),
+    /// The slot is outside the range.
+    #[error("there is no slot {slot}: slots are 0 to {last}")]
+    NoSuchSlot {
+        /// The slot.
+        slot: u8,
+        /// The last one.
+        last: u8,
+    },
+    /// The slot has a device.
+    #[error("slot {slot} already has a device (`{profile}`)")]
+    SlotTaken {
+        /// The slot.
+        slot: u8,
+        /// The profile of the device in it.
+        profile: String,
+    },
+    /// Every slot has a device.
+    #[error("every slot of session `{session}` has a device")]
+    NoFreeSlot {
+        /// The session.
+        session: String,
+    },
+    /// The slot is empty.
+    #[error("slot {slot} of session `{session}` is empty")]
+    SlotEmpty {
+        /// The session.
+        session: String,
+        /// The slot.
+        slot: u8,
+    },
+    /// The journal could not be written, so nothing was begun.
+    #[error("could not write the journal")]
+    Journal(#[source] JournalError),
+    /// The kernel device could not be made.
+    #[error("could not create the kernel device")]
+    Create(#[source] CreateError),
+    /// The kernel device could not be looked at.
+    #[error("could not read what the kernel made")]
+    ReadDevice(#[source] ReadError),
+    /// The number or time of an event could not be read.
+    #[error("could not read the kernel's event number")]
+    Stamp(#[source] StampError),
+    /// This host cannot grant devices.
+    #[error("devices cannot be granted to containers on this host")]
+    GrantsUnavailable(#[source] GrantsUnavailable),
+    /// A grant failed.
+    #[error("could not grant the device to the container")]
+    Grant(#[source] GrantError),
+    /// A database record could not be written or removed.
+    #[error("could not update the container's udev database")]
+    Database(#[source] DatabaseError),
+    /// A node could not be placed or removed.
+    #[error("could not update the container's device nodes")]
+    Node(#[source] StagingError),
+    /// A message could not be sent.
+    #[error("could not announce the device in the container")]
+    Announce(#[source] SendError),
+    /// The device is there but cannot be used from inside.
+    #[error("the device does not work from inside the container")]
+    Verify(#[source] VerifyError),
+    /// The events sent to a device are not valid.
+    #[error("the input is not valid for this device")]
+    Input(#[source] InputError),
+    /// The kernel device did not take a frame.
+    #[error("could not write to the kernel device")]
+    Write(#[source] WriteError),
+    /// A step of the session panicked: a bug. Its kernel devices are gone.
+    #[error("the session was lost to an internal error")]
+    Lost,
+    /// The session's actor ended while the request waited.
+    #[error("session `{name}` is being removed")]
+    Removed {
+        /// The session.
+        name: String,
+    },
+}

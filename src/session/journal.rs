@@ -1,0 +1,179 @@
+//! The journal: what is about to be done is on disk before it is done.
+//!
+//! One JSON object per line, synced: an `intent` before a plug or unplug, its `end` after. At start, intents
+//! without an end name what an earlier daemon was in the middle of. The traces themselves need no journal
+//! yet: kernel devices, grants and sockets end with the daemon, and the staging file system is cleared when
+//! it is taken over.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// The journal could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write the journal `{path}`")]
+pub struct JournalError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// What is done to a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Operation {
+    Plug,
+    Unplug,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum End {
+    Done,
+    RolledBack,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    /// Format version, 1.
+    v: u32,
+    operation: Operation,
+    session: String,
+    slot: u8,
+    /// Absent in the intent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    end: Option<End>,
+}
+
+/// An intent whose end is not in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished(Line);
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { operation, session, slot, .. } = &self.0;
+        let operation = match operation {
+            Operation::Plug => "plug",
+            Operation::Unplug => "unplug",
+        };
+        write!(f, "{operation} of slot {slot} in session `{session}`")
+    }
+}
+
+/// The journal of this daemon's life.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: Mutex<File>,
+    recovered: Vec<Unfinished>,
+}
+
+impl Journal {
+    /// Reads what an earlier daemon left unfinished, and starts anew.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError`] when the file cannot be made. What cannot be understood in it is passed over: the
+    /// last line may be half written.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let error = |source| JournalError { path: path.to_owned(), source };
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(error)?;
+        }
+        let recovered = match fs::read(path) {
+            Ok(bytes) => unfinished(&String::from_utf8_lossy(&bytes)),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(error(source)),
+        };
+        let file =
+            OpenOptions::new().create(true).write(true).truncate(true).open(path).map_err(error)?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), recovered })
+    }
+
+    /// What an earlier daemon left unfinished.
+    pub fn recovered(&self) -> &[Unfinished] {
+        &self.recovered
+    }
+
+    /// Notes that `operation` is about to begin.
+    pub(crate) fn intend(
+        &self,
+        operation: Operation,
+        session: &str,
+        slot: u8,
+    ) -> Result<(), JournalError> {
+        self.append(&Line { v: 1, operation, session: session.to_owned(), slot, end: None })
+    }
+
+    /// Notes how it ended.
+    pub(crate) fn end(
+        &self,
+        operation: Operation,
+        session: &str,
+        slot: u8,
+        end: End,
+    ) -> Result<(), JournalError> {
+        self.append(&Line { v: 1, operation, session: session.to_owned(), slot, end: Some(end) })
+    }
+
+    fn append(&self, line: &Line) -> Result<(), JournalError> {
+        let mut text = serde_json::to_string(line)
+            .map_err(|source| JournalError { path: self.path.clone(), source: source.into() })?;
+        text.push('\n');
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(|source| JournalError { path: self.path.clone(), source })
+    }
+}
+
+fn unfinished(text: &str) -> Vec<Unfinished> {
+    let mut open: Vec<Line> = Vec::new();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        match line.end {
+            None => open.push(line),
+            Some(_) => open.retain(|intent| {
+                (intent.operation, &intent.session, intent.slot)
+                    != (line.operation, &line.session, line.slot)
+            }),
+        }
+    }
+    open.into_iter().map(Unfinished).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_without_an_end_is_recovered_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/journal.jsonl");
+        let journal = Journal::open(&path).unwrap();
+        assert!(journal.recovered().is_empty());
+        journal.intend(Operation::Plug, "alice", 0).unwrap();
+        journal.end(Operation::Plug, "alice", 0, End::Done).unwrap();
+        journal.intend(Operation::Plug, "alice", 1).unwrap();
+        journal.end(Operation::Plug, "alice", 1, End::RolledBack).unwrap();
+        journal.intend(Operation::Unplug, "alice", 0).unwrap();
+        drop(journal);
+
+        let journal = Journal::open(&path).unwrap();
+        let names: Vec<_> = journal.recovered().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["unplug of slot 0 in session `alice`"]);
+        drop(journal);
+        assert!(Journal::open(&path).unwrap().recovered().is_empty());
+    }
+
+    #[test]
+    fn a_half_written_or_foreign_line_is_passed_over() {
+        let text = "garbage\n{\"v\":1,\"operation\":\"plug\",\"session\":\"a\",\"slot\":3}\n{\"v\":1,\"oper";
+        assert_eq!(unfinished(text).len(), 1);
+    }
+}

@@ -1,0 +1,176 @@
+//! The sessions, by name.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use udev_forge::database::Database;
+use vinput::{Closing, Frame, InputError, Profile};
+
+use super::actor::{Handle, Request};
+use super::error::Error;
+use super::plug::PlugRequest;
+use super::state::State;
+use super::view::{Device, Session};
+use crate::engine::Engine;
+use crate::runtime::ContainerRef;
+use crate::sandbox;
+
+/// All sessions of the daemon.
+#[derive(Debug)]
+pub struct Sessions {
+    engine: Arc<Engine>,
+    handles: Mutex<BTreeMap<String, Handle>>,
+}
+
+impl Sessions {
+    /// None yet.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, handles: Mutex::default() }
+    }
+
+    /// What all sessions share.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Makes a session, and attaches it to a container if one is given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; there is no session then.
+    pub async fn add(&self, name: &str, container: Option<&str>) -> Result<Session, Error> {
+        if !sandbox::is_name(name) {
+            return Err(Error::SessionName { name: name.to_owned() });
+        }
+        let reference = container.map(str::parse).transpose().map_err(Error::Reference)?;
+        let handle = self.start(name)?;
+        let Some(reference) = reference else { return handle.ask(Request::Show).await };
+        match self.attach_to(&handle, reference).await {
+            Ok(session) => Ok(session),
+            Err(error) => {
+                // A session that was to have a container and got none is no session.
+                self.remove(name).await?;
+                Err(error)
+            }
+        }
+    }
+
+    fn start(&self, name: &str) -> Result<Handle, Error> {
+        let mut handles = self.handles();
+        if handles.contains_key(name) {
+            return Err(Error::SessionExists { name: name.to_owned() });
+        }
+        let dir = self.engine.staging.session(name).map_err(Error::Stage)?;
+        let database = Database::open(&dir.udev_path()).map_err(Error::Database)?;
+        let state =
+            State { name: name.to_owned(), dir, database, door: None, slots: BTreeMap::new() };
+        let handle = Handle::spawn(Arc::clone(&self.engine), state);
+        handles.insert(name.to_owned(), handle.clone());
+        Ok(handle)
+    }
+
+    /// Attaches a session to a running container.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the session is as it was then.
+    pub async fn attach(&self, name: &str, container: &str) -> Result<Session, Error> {
+        let handle = self.handle(name)?;
+        let reference = container.parse().map_err(Error::Reference)?;
+        self.attach_to(&handle, reference).await
+    }
+
+    async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {
+        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
+        handle.ask(|reply| Request::Attach { reference, container, reply }).await
+    }
+
+    /// All sessions, by name.
+    pub async fn list(&self) -> Vec<Session> {
+        let handles: Vec<_> = self.handles().values().cloned().collect();
+        let mut sessions = Vec::with_capacity(handles.len());
+        for handle in handles {
+            // One that was removed meanwhile is not listed.
+            sessions.extend(handle.ask(Request::Show).await.ok());
+        }
+        sessions
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SessionNotFound`].
+    pub async fn show(&self, name: &str) -> Result<Session, Error> {
+        self.handle(name)?.ask(Request::Show).await
+    }
+
+    /// Unplugs what a session has, takes its mounts away and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SessionNotFound`], or the first thing that could not be taken away; the session is gone in
+    /// any case.
+    pub async fn remove(&self, name: &str) -> Result<(), Error> {
+        let handle = self.handle(name)?;
+        let removed = handle.ask(Request::Remove).await;
+        self.handles().remove(name);
+        removed
+    }
+
+    /// Removes every session; for the end of the daemon.
+    pub async fn remove_all(&self) {
+        let names: Vec<_> = self.handles().keys().cloned().collect();
+        for name in names {
+            if let Err(error) = self.remove(&name).await {
+                tracing::warn!(session = name, %error, "could not remove all of the session");
+            }
+        }
+    }
+
+    /// Plugs a device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; nothing is left then.
+    pub async fn plug(&self, name: &str, plug: PlugRequest) -> Result<Device, Error> {
+        self.handle(name)?.ask(|reply| Request::Plug { plug, reply }).await
+    }
+
+    /// Unplugs a device, and waits until the kernel has let go of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the device is unplugged in any case, unless its slot is empty.
+    pub async fn unplug(&self, name: &str, slot: u8) -> Result<(), Error> {
+        let closing: Closing =
+            self.handle(name)?.ask(|reply| Request::Unplug { slot, reply }).await?;
+        // The session goes on meanwhile.
+        tokio::task::spawn_blocking(move || closing.wait()).await.map_err(|_| Error::Lost)
+    }
+
+    /// Sends one frame of events, such as `["south=1", "lx=-0.5"]`, to a device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when an event is not one of this device; nothing is sent then.
+    pub async fn input(&self, name: &str, slot: u8, events: &[String]) -> Result<(), Error> {
+        let handle = self.handle(name)?;
+        let profile: &'static Profile =
+            handle.ask(|reply| Request::Profile { slot, reply }).await?;
+        let frame: Result<Frame, InputError> = profile.frame(events);
+        let frame = frame.map_err(Error::Input)?;
+        handle.ask(|reply| Request::Input { slot, frame, reply }).await
+    }
+
+    fn handle(&self, name: &str) -> Result<Handle, Error> {
+        self.handles()
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::SessionNotFound { name: name.to_owned() })
+    }
+
+    fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Handle>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

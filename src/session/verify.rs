@@ -1,0 +1,66 @@
+//! Step 7: the plug is done only when it works from inside.
+
+use device_gate::probe::{ProbeError, open_in_container};
+use udev_forge::MonitorError;
+
+use super::door::Door;
+use super::state::Plugged;
+
+/// The device cannot be used from inside.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A node does not open in the container.
+    #[error("a node does not open in the container")]
+    Open(#[source] ProbeError),
+    /// Our own listener in the container's network namespace failed.
+    #[error("the listener in the container's network namespace failed")]
+    Listen(#[source] MonitorError),
+    /// Our own listener heard fewer messages than were sent.
+    #[error("{missing} of {sent} messages did not arrive in the container's network namespace")]
+    NotHeard {
+        /// How many were sent.
+        sent: usize,
+        /// How many of them were not heard.
+        missing: usize,
+    },
+}
+
+/// Opens each node as the container's root would, and looks whether each message arrived. `false` means that
+/// it could not be tried, because nothing can run in the container now: it is paused or at its process limit.
+pub(super) fn verify(door: &Door, plugged: &Plugged) -> Result<bool, VerifyError> {
+    heard(door, plugged)?;
+    for node in plugged.nodes() {
+        match open_in_container(&door.container, &format!("/dev/{}", node.devname)) {
+            Ok(()) => {}
+            Err(error @ ProbeError::Refused { .. }) => return Err(VerifyError::Open(error)),
+            Err(error) => {
+                tracing::warn!(%error, "the device could not be tried from inside");
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// A message is in every listener's queue when `sendmsg` returns, so nothing is waited for.
+fn heard(door: &Door, plugged: &Plugged) -> Result<(), VerifyError> {
+    let mut missing: Vec<_> =
+        plugged.parts.iter().map(|part| part.forged.add_message().devpath().to_owned()).collect();
+    let sent = missing.len();
+    loop {
+        match door.monitor.try_recv() {
+            Ok(Some(received)) => missing.retain(|devpath| devpath != received.message.devpath()),
+            Ok(None) => break,
+            // The container may have flooded its own network namespace; that proves nothing either way.
+            Err(MonitorError::Overflow) => return Ok(()),
+            // Anybody in there may send garbage to the group.
+            Err(MonitorError::Message(_) | MonitorError::NotBroadcast) => {}
+            Err(error) => return Err(VerifyError::Listen(error)),
+        }
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(VerifyError::NotHeard { sent, missing: missing.len() })
+    }
+}

@@ -122,10 +122,10 @@ const FF_RUMBLE: u16 = 0x50;
 const FF_PERIODIC: u16 = 0x51;
 const FF_CONSTANT: u16 = 0x52;
 
-/// Decodes an effect. Libc has the union `u` as an array of words; fields are read at the offsets of
-/// `struct ff_rumble_effect`, `ff_constant_effect` and `ff_periodic_effect`.
-impl From<&ff_effect> for Effect {
-    fn from(raw: &ff_effect) -> Self {
+impl Effect {
+    /// Libc has the union `u` as an array of words; fields are read at the offsets of
+    /// `struct ff_rumble_effect`, `ff_constant_effect` and `ff_periodic_effect`.
+    pub(crate) fn decode(raw: &ff_effect) -> Self {
         let mut bytes = [0; 20];
         let union = raw.u.iter().flat_map(|word| word.to_ne_bytes());
         bytes.iter_mut().zip(union).for_each(|(byte, value)| *byte = value);
@@ -183,7 +183,7 @@ mod tests {
         raw.u.iter_mut().zip(words).for_each(|(word, bytes)| {
             *word = bytes.try_into().map(u64::from_ne_bytes).unwrap();
         });
-        Effect::from(&raw)
+        Effect::decode(&raw)
     }
 
     #[test]

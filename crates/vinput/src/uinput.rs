@@ -199,7 +199,7 @@ impl Device {
             sys::UI_BEGIN_FF_UPLOAD.call(self.as_fd(), &mut upload)?;
             upload.retval = 0;
             sys::UI_END_FF_UPLOAD.call(self.as_fd(), &upload)?;
-            Ok(Feedback::Upload { effect: Effect::from(&upload.effect) })
+            Ok(Feedback::Upload { effect: Effect::decode(&upload.effect) })
         })
     }
 

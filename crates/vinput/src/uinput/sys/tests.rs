@@ -76,7 +76,7 @@ fn requests_and_structures_are_those_of_the_c_headers() {
         ("sizeof(struct input_event)", Event::SIZE as u64),
         ("offsetof(struct ff_effect, replay)", mem::offset_of!(ff_effect, replay) as u64),
         ("offsetof(struct ff_effect, u)", mem::offset_of!(ff_effect, u) as u64),
-        // Where `Effect::from` reads.
+        // Where `Effect::decode` reads.
         ("offsetof(struct ff_rumble_effect, weak_magnitude)", 2),
         ("offsetof(struct ff_constant_effect, envelope)", 2),
         ("offsetof(struct ff_periodic_effect, period)", 2),

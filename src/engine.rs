@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use device_gate::{Cgroup, GrantError, Grants, Staging, StagingError, self_test};
+use udev_forge::{Stamp, StampError};
 use vinput::Reaper;
 
 use crate::config::Config;
@@ -43,6 +45,7 @@ pub struct Engine {
     pub journal: Journal,
     grants: Result<Grants, String>,
     networks: Mutex<HashMap<u64, String>>,
+    last_seqnum: AtomicU64,
 }
 
 impl Engine {
@@ -70,6 +73,7 @@ impl Engine {
             journal,
             grants,
             networks: Mutex::default(),
+            last_seqnum: AtomicU64::new(0),
         })
     }
 
@@ -80,6 +84,17 @@ impl Engine {
     /// Why there can be none on this host, when that is so.
     pub fn grants(&self) -> Result<&Grants, GrantsUnavailable> {
         self.grants.as_ref().map_err(|why| GrantsUnavailable(why.clone()))
+    }
+
+    /// Now, with an event number that no earlier message had. The kernel's own numbers are followed, so that
+    /// forged and real ones stay near each other.
+    pub(crate) fn stamp(&self) -> Result<Stamp, StampError> {
+        let now = Stamp::now()?;
+        let next = |last| Some(now.seqnum.max(last + 1));
+        let last = match self.last_seqnum.fetch_update(Relaxed, Relaxed, next) {
+            Ok(last) | Err(last) => last,
+        };
+        Ok(Stamp { seqnum: now.seqnum.max(last + 1), ..now })
     }
 
     /// Notes that `session` forges into the network namespace `inode`. Two sessions in one would hear each

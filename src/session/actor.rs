@@ -201,8 +201,9 @@ impl Actor {
         self.container_end = None;
         let closed = self
             .blocking(|engine, state| {
-                info!(session = state.name, "the container ended; its devices are unplugged");
-                door::close(engine, state)
+                door::close(engine, state)?;
+                info!(session = state.name, "the container ended; its devices were unplugged");
+                Ok(())
             })
             .await;
         if let Err(error) = closed {

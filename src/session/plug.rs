@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
-use udev_forge::{Forged, Stamp, SysDevice};
+use udev_forge::{Forged, SysDevice};
 use vinput::{DeviceName, Profile, uinput};
 
 use super::error::Error;
@@ -55,7 +55,7 @@ fn plug_slot(
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
     let device = Arc::new(create(&state.name, slot, &request)?);
-    let parts = match read_parts(&device) {
+    let parts = match read_parts(engine, &device) {
         Ok(parts) => parts,
         Err(error) => {
             engine.reaper.close(device).wait();
@@ -94,10 +94,10 @@ fn create(session: &str, slot: u8, request: &PlugRequest) -> Result<uinput::Devi
 }
 
 /// What udev would say of the input device and of each node.
-fn read_parts(device: &uinput::Device) -> Result<Vec<Part>, Error> {
+fn read_parts(engine: &Engine, device: &uinput::Device) -> Result<Vec<Part>, Error> {
     let forge = |syspath: &Path| {
         let sys_device = SysDevice::read(syspath).map_err(Error::ReadDevice)?;
-        Ok(Forged::add(&sys_device, Stamp::now().map_err(Error::Stamp)?))
+        Ok(Forged::add(&sys_device, engine.stamp().map_err(Error::Stamp)?))
     };
     let mut parts = vec![Part { forged: forge(device.syspath())?, node: None }];
     for node in device.nodes() {

@@ -1,7 +1,6 @@
 //! The unplug: the plug backwards. Also its rollback: every step tolerates what is not there.
 
 use device_gate::Device as DeviceNumber;
-use udev_forge::Stamp;
 use vinput::Closing;
 
 use super::error::Error;
@@ -50,7 +49,7 @@ pub(super) fn take_away(
     }
     if let Some(door) = &state.door {
         for part in parts[..announced].iter().rev() {
-            note(Stamp::now().map_err(Error::Stamp).and_then(|stamp| {
+            note(engine.stamp().map_err(Error::Stamp).and_then(|stamp| {
                 let message = part.forged.remove_message(stamp.seqnum);
                 door.sender.send(&message, &door.credentials).map_err(Error::Announce)
             }));

@@ -1,0 +1,236 @@
+//! A session's devices are its own: against other containers, hostile containers, the runtime, the host.
+
+use std::fs;
+
+use serde_json::Value;
+use udev_forge::Monitor;
+
+use crate::harness::{Container, Daemon, HOTSEAT, sh};
+
+/// Makes a node for every input minor there can be, tries to open each, and prints those that open.
+const TRY_ALL_MINORS: &str = "
+import os, stat
+opened = []
+for minor in range(1024):
+    path = '/dev/try'
+    os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(13, minor))
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        opened.append(minor)
+    except OSError as error:
+        assert error.errno in (1, 6, 19), error
+    os.unlink(path)
+print('opened', *opened)
+";
+
+#[test]
+fn a_container_opens_its_own_devices_and_no_others() {
+    let daemon = Daemon::start();
+    let alice = Container::start("alice");
+    let bob = Container::start("bob");
+    daemon.hotseat(&["session", "add", "alice", "--container", &alice.reference()]);
+    daemon.hotseat(&["session", "add", "bob", "--container", &bob.reference()]);
+    let pad = daemon.plug("alice", "xbox-one");
+    daemon.plug("bob", "keyboard");
+
+    // Docker gives CAP_MKNOD by default: the nodes can be made, only the grant decides.
+    let minors = |device: &Value| {
+        let nodes = device["nodes"].as_array().unwrap();
+        let mut minors: Vec<_> = nodes.iter().map(|node| node["minor"].as_u64().unwrap()).collect();
+        minors.sort_unstable();
+        minors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let opened = |container: &Container| container.python(TRY_ALL_MINORS).expect("opened");
+    assert_eq!(opened(&alice).trim(), format!("opened {}", minors(&pad.0)));
+    let bobs = daemon.json(&["session", "show", "bob"]);
+    assert_eq!(opened(&bob).trim(), format!("opened {}", minors(&bobs["devices"][0])));
+
+    let stranger = Container::start("stranger");
+    assert_eq!(opened(&stranger).trim(), "opened");
+
+    daemon.hotseat(&["unplug", "alice", "0"]);
+    assert_eq!(opened(&alice).trim(), "opened");
+}
+
+#[test]
+fn two_containers_hear_nothing_of_each_other() {
+    let daemon = Daemon::start();
+    let alice = Container::start("alice");
+    let bob = Container::start("bob");
+    daemon.hotseat(&["session", "add", "alice", "--container", &alice.reference()]);
+    daemon.hotseat(&["session", "add", "bob", "--container", &bob.reference()]);
+    let monitor = |container: &Container| {
+        let mut monitor = container.program(&[], &["udevadm", "monitor", "--udev", "--property"]);
+        monitor.expect("UDEV - the event");
+        monitor
+    };
+    let (mut alices, mut bobs) = (monitor(&alice), monitor(&bob));
+    let pad = daemon.plug("alice", "xbox-one");
+    daemon.hotseat(&["unplug", "alice", "0"]);
+    let mouse = daemon.plug("bob", "mouse");
+    daemon.hotseat(&["unplug", "bob", "0"]);
+
+    // Each hears its own device to the end, and not a word of the other's.
+    for name in ["event", "js", "js", "event"] {
+        alices.expect(&format!("DEVNAME={}", pad.node(name)));
+    }
+    for name in ["event", "mouse", "mouse", "event"] {
+        bobs.expect(&format!("DEVNAME={}", mouse.node(name)));
+    }
+    let (alices, bobs) = (alices.end("TERM"), bobs.end("TERM"));
+    assert!(!alices.contains("ID_INPUT_MOUSE"), "{alices}");
+    assert!(!bobs.contains("ID_INPUT_JOYSTICK"), "{bobs}");
+    assert_eq!(alice.sh("ls /dev/input /run/udev/data"), bob.sh("ls /dev/input /run/udev/data"));
+}
+
+#[test]
+fn a_grant_survives_the_runtime_and_systemd() {
+    let daemon = Daemon::start();
+    let container = Container::start("update");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let pad = daemon.plug("s", "xbox-one");
+    let opens = || container.sh(&format!("exec 3<>{}", pad.node("event")));
+    opens();
+    for disturbance in [
+        format!("docker update --cpus 1 {}", container.name),
+        "systemctl daemon-reload".to_owned(),
+        format!("docker update --memory 300m --memory-swap 300m {}", container.name),
+        "systemctl daemon-reexec".to_owned(),
+        format!("docker pause {0} && docker unpause {0}", container.name),
+    ] {
+        sh(&disturbance);
+        opens();
+    }
+}
+
+#[test]
+fn a_planted_link_is_refused_and_the_host_stays_untouched() {
+    let daemon = Daemon::start();
+    let before = listing();
+    let cases = [
+        ("link", "ln -s /etc /dev/input", "mount-point-refused"),
+        ("up", "ln -s ../../../etc /dev/input", "mount-point-refused"),
+        ("file", "touch /dev/input", "mount-point-refused"),
+        ("fifo", "mkfifo /dev/input", "mount-point-refused"),
+        ("nodes", "mkdir /dev/input && mknod /dev/input/event0 c 1 3", "mount-point-occupied"),
+        ("udev", "rm -rf /run/udev && ln -s /etc /run/udev", "mount-point-refused"),
+        ("run", "mv /run /run2 && ln -s /etc /run", "mount-point-refused"),
+    ];
+    for (name, plant, code) in cases {
+        let container = Container::start(&format!("plant-{name}"));
+        container.sh(plant);
+        let body = format!(r#"{{"name":"s","container":"{}"}}"#, container.reference());
+        let (status, problem) = daemon.call("POST", "/v1/sessions", &body);
+        assert_eq!((status, problem["code"].as_str()), (409, Some(code)), "{name}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("/dev/input") || detail.contains("/run"), "{name}: {detail}");
+        let inside = container.sh("cat /proc/self/mountinfo");
+        assert!(!inside.contains("hotseat"), "{name}: a mount was left:\n{inside}");
+    }
+    assert_eq!(listing(), before);
+    assert_eq!(daemon.json(&["session", "ls"]), Value::Array(Vec::new()));
+}
+
+/// The host's directories that planted links point to.
+fn listing() -> String {
+    sh("ls -la --time-style=+ /etc /etc/udev /dev/input /run/udev | grep -v 'mtab'")
+}
+
+#[test]
+fn a_privileged_container_is_not_shadowed() {
+    let daemon = Daemon::start();
+    let container = Container::start_with("privileged", "--privileged", "");
+    let body = format!(r#"{{"name":"s","container":"{}"}}"#, container.reference());
+    let (status, problem) = daemon.call("POST", "/v1/sessions", &body);
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (409, Some("mount-point-occupied")),
+        "{problem}"
+    );
+    assert!(problem["hint"].as_str().unwrap().contains("--privileged"), "{problem}");
+}
+
+#[test]
+fn the_container_cannot_change_its_devices() {
+    let daemon = Daemon::start();
+    let container = Container::start("readonly");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let pad = daemon.plug("s", "xbox-one");
+    let event = pad.node("event");
+    for attempt in [
+        format!("rm {event}"),
+        format!("chmod 600 {event}"),
+        format!("mv {event} /dev/input/event99"),
+        "mknod /dev/input/event99 c 13 99".to_owned(),
+        "touch /run/udev/data/c13:64".to_owned(),
+        "rm /run/udev/control".to_owned(),
+        "umount /dev/input".to_owned(),
+    ] {
+        let output = container.try_sh(&attempt);
+        assert!(!output.status.success(), "`{attempt}` worked");
+    }
+    container.sh(&format!("exec 3<>{event}"));
+}
+
+#[test]
+fn the_host_keeps_its_seat_to_itself() {
+    sh(&format!("{} setup", *HOTSEAT));
+    let daemon = Daemon::start();
+    let container = Container::start("seat");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+
+    let host = Monitor::open().unwrap();
+    let devices: Vec<_> =
+        ["xbox-one", "keyboard", "mouse"].iter().map(|profile| daemon.plug("s", profile)).collect();
+    sh("udevadm settle");
+    for device in &devices {
+        for node in device.0["nodes"].as_array().unwrap() {
+            let path = node["path"].as_str().unwrap();
+            let properties = sh(&format!("udevadm info --query=property {path}"));
+            assert!(properties.contains("ID_SEAT=seat-hotseat\n"), "{path}: {properties}");
+            assert!(properties.contains("LIBINPUT_IGNORE_DEVICE=1\n"), "{path}: {properties}");
+            for not in
+                ["CURRENT_TAGS=", "ID_INPUT_JOYSTICK=1", "ID_INPUT_KEYBOARD=1", "ID_INPUT_MOUSE=1"]
+            {
+                assert!(!properties.contains(not), "{path} has {not}: {properties}");
+            }
+            assert_eq!(sh(&format!("stat --format '%a %U %G' {path}")).trim(), "600 root root");
+        }
+    }
+    let listed = sh("libinput list-devices");
+    assert!(!listed.contains("Virtual mouse") && !listed.contains("X-Box"), "{listed}");
+
+    // What the host's own udevd says of them, and nothing of what was said in the container.
+    let mut heard = 0;
+    while let Some(received) = host.try_recv().unwrap() {
+        let properties = received.message.properties();
+        if received.message.subsystem() == "input" {
+            heard += 1;
+            assert_eq!(properties.get("CURRENT_TAGS"), None, "{:?}", received.message);
+            assert_eq!(properties.get("ID_SEAT"), Some("seat-hotseat"), "{:?}", received.message);
+        }
+    }
+    // Three devices, two of them with two nodes, one with one.
+    assert_eq!(heard, 3 + 2 + 1 + 2);
+
+    let checks = daemon.json(&["doctor"]);
+    let rules = checks.as_array().unwrap().iter().find(|check| check["check"] == "seat-rules");
+    assert_eq!(rules.unwrap()["status"], "ok");
+    fs::write("/etc/udev/rules.d/72-hotseat.rules", "# older\n").unwrap();
+    let checks = daemon.json(&["doctor"]);
+    let rules = checks.as_array().unwrap().iter().find(|check| check["check"] == "seat-rules");
+    assert_eq!(rules.unwrap()["status"], "warning");
+    sh(&format!("{} setup", *HOTSEAT));
+}
+
+#[test]
+fn a_container_with_other_users_gets_its_own_root_as_owner() {
+    let daemon = Daemon::start();
+    let container = Container::start_with("user", "--user 1000:1000 --cap-drop ALL", "");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let pad = daemon.plug("s", "xbox-one");
+    let event = pad.node("event");
+    assert_eq!(container.sh(&format!("stat --format '%u %g %a' {event}")).trim(), "0 0 666");
+    assert_eq!(container.sh("id -u").trim(), "1000");
+    container.sh(&format!("exec 3<>{event}"));
+}

@@ -1,0 +1,17 @@
+//! End-to-end scenarios: the daemon and its command line, a real kernel, real containers, real programs.
+//!
+//! They run as root in the test machine (`cargo xtask test`), or with `--native` on a host that has
+//! /dev/uinput, Docker and the image `hotseat/consumers`. They share the host's devices, so one at a time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and prints what a failure needs"
+)]
+
+mod bad_input;
+mod consumers;
+mod harness;
+mod isolation;
+mod lifetime;
+mod sandbox;

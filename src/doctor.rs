@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::Problem;
 use crate::engine::{Engine, chain};
+use crate::problem::Problem;
 use crate::runtime::ContainerRef;
 use crate::session::Error;
 use crate::setup::{MODULES, SEAT_RULES};

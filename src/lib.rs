@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod engine;
+pub mod problem;
 pub mod runtime;
 pub mod sandbox;
 pub mod session;

@@ -4,7 +4,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::http::StatusCode;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// The largest request body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use vinput::{DeviceName, Profile};
 
 use super::Shared;
 use super::body::{Json, Path};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::session::view::Device;
 use crate::session::{Error, PlugRequest};
 

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::Params;
-use super::problem::Problem;
 use crate::doctor::{self, Check};
+use crate::problem::Problem;
 use crate::session::Error;
 
 /// A profile.

@@ -6,7 +6,6 @@ mod devices;
 mod host;
 mod listen;
 mod peer;
-pub mod problem;
 mod sessions;
 
 /// The documents that requests carry.
@@ -25,8 +24,8 @@ use utoipa::OpenApi;
 
 pub use body::MAX_BODY;
 pub use listen::{ListenError, Socket};
-pub use problem::Problem;
 
+use crate::problem::{self, Problem};
 use crate::session::Sessions;
 
 /// What every handler sees.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// The calling process's user; `None` when the kernel would not say.
 #[derive(Debug, Clone, Copy)]

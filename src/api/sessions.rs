@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::{Json, Path};
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::session::view::Session;
 
 /// A session to be made.

@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use crate::api::problem::Problem;
 use crate::api::types::{NewContainer, NewDevice, NewInput, NewSession, ProfileView};
 use crate::doctor::Check;
+use crate::problem::Problem;
 use crate::session::view::{Device, Session};
 
 /// A request got no answer, or not the one asked for.

@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{Client, ClientError};
 
-use crate::api::problem::Problem;
 use crate::config::DEFAULT_SOCKET;
+use crate::problem::Problem;
 use crate::setup;
 
 /// A hotplug server for virtual input devices: each session's pads appear in its running container and in no

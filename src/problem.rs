@@ -28,7 +28,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(
+    pub(crate) fn new(
         status: StatusCode,
         code: &str,
         detail: impl Into<String>,
@@ -52,7 +52,7 @@ impl IntoResponse for Problem {
     }
 }
 
-pub(super) async fn no_such_path(uri: Uri) -> Problem {
+pub(crate) async fn no_such_path(uri: Uri) -> Problem {
     let detail = format!("there is nothing at `{}`", uri.path());
     Problem::new(
         StatusCode::NOT_FOUND,
@@ -62,7 +62,7 @@ pub(super) async fn no_such_path(uri: Uri) -> Problem {
     )
 }
 
-pub(super) async fn no_such_method(uri: Uri) -> Problem {
+pub(crate) async fn no_such_method(uri: Uri) -> Problem {
     let detail = format!("`{}` does not take this method", uri.path());
     let hint = "GET /v1/openapi.json lists every path and its methods";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail, hint)

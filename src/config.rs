@@ -43,7 +43,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Where the staging file system is mounted.
     pub stage: PathBuf,
-    /// The journal of plugs and unplugs.
+    /// The journal of plugs and unplugs. It is about kernel devices, grants and mounts, none of which outlives
+    /// the kernel: /run is the place for it, and syncing it there costs nothing.
     pub journal: PathBuf,
     /// Docker's API socket.
     pub docker_socket: PathBuf,
@@ -62,7 +63,7 @@ impl Default for Config {
         Self {
             socket: DEFAULT_SOCKET.into(),
             stage: "/run/hotseat/stage".into(),
-            journal: "/var/lib/hotseat/journal.jsonl".into(),
+            journal: "/run/hotseat/journal.jsonl".into(),
             docker_socket: "/var/run/docker.sock".into(),
             allow_uids: Vec::new(),
             node_mode: 0o666,

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use device_gate::Container;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -172,21 +173,27 @@ pub async fn container(engine: &Engine, reference: &ContainerRef) -> Vec<Check> 
             return vec![Check::not("container", Status::Failed, problem.detail, &problem.hint)];
         }
     };
+    // What a container has mounted on itself may keep a look at it waiting: not on an async worker.
+    let look = tokio::task::spawn_blocking(move || look_at(&container));
+    look.await.unwrap_or_default()
+}
+
+fn look_at(container: &Container) -> Vec<Check> {
     let (uid, gid) = container.root_ids();
     let pid = container.pid();
     vec![
         Check::ok("container", format!("runs, as process {pid}, with a network of its own")),
         Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
         Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
-        udev_control(&container),
+        udev_control(container),
         apparmor(pid),
-        paused(&container),
+        paused(container),
     ]
 }
 
 /// libudev looks once, when a monitor is made: without the file that monitor stays deaf
 /// (sd-device/device-monitor.c).
-fn udev_control(container: &device_gate::Container) -> Check {
+fn udev_control(container: &Container) -> Check {
     match container.has("run/udev/control") {
         Ok(true) => Check::ok("udev-control", "/run/udev/control is there: libudev listens"),
         Ok(false) => Check::not(
@@ -212,7 +219,7 @@ fn apparmor(pid: u32) -> Check {
     }
 }
 
-fn paused(container: &device_gate::Container) -> Check {
+fn paused(container: &Container) -> Check {
     if container.cgroup().is_frozen() {
         Check::not(
             "paused",

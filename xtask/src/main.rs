@@ -1,1 +1,77 @@
-fn main() {}
+//! Development tasks of Hotseat: `cargo xtask demo | test | bench | vm`.
+
+mod bench;
+mod demo;
+mod place;
+mod report;
+mod test;
+mod tools;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Development tasks of Hotseat.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// The gate: formatting, clippy, unit tests, and the end-to-end tests in the test machine.
+    Test(test::Arguments),
+    /// Run a command in the test machine: Debian with a real kernel, systemd, Docker and Podman.
+    Vm(vm::Arguments),
+    /// Show the product at work, here when this machine has uinput, otherwise in the test machine.
+    Demo {
+        /// Run on this machine, whatever it is.
+        #[arg(long)]
+        here: bool,
+    },
+    /// Measure the product.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// How long from the request to a pad that a program in the container can use.
+    Plug {
+        /// Run on this machine, whatever it is.
+        #[arg(long)]
+        here: bool,
+        /// How many plugs to measure.
+        #[arg(long, default_value_t = 50)]
+        rounds: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Vm(arguments) => vm::run(&arguments),
+        Task::Demo { here: true } => demo::run_here().map(|()| ExitCode::SUCCESS),
+        Task::Demo { here: false } => {
+            place::here_or_in_vm(place::Profile::Debug, &["demo"], demo::run_here)
+        }
+        Task::Bench { what: Bench::Plug { here: true, rounds } } => {
+            bench::run_here(rounds).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Bench { what: Bench::Plug { here: false, rounds } } => place::here_or_in_vm(
+            place::Profile::Release,
+            &["bench", "plug", "--rounds", &rounds.to_string()],
+            || bench::run_here(rounds),
+        ),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        // A failure of the machinery must not look like the exit status of a command that ran in it.
+        ExitCode::from(125)
+    })
+}

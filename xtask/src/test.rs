@@ -1,0 +1,235 @@
+//! `cargo xtask test`: the gate.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::report::Report;
+use crate::{place, tools, vm};
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Leave out what runs in the test machine.
+    #[arg(long, conflicts_with_all = ["native", "filter"])]
+    fast: bool,
+    /// Run the tests of the test machine on this machine (as root, with uinput).
+    #[arg(long)]
+    native: bool,
+    #[command(flatten)]
+    machine: vm::Settings,
+    /// Run nothing but those tests of the test machine whose names contain one of these.
+    filter: Vec<String>,
+}
+
+/// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
+/// are, because nextest rejects a filterset that matches nothing.
+const IN_MACHINE_ONLY: [(&str, &str); 2] =
+    [("binary(e2e)", "tests/e2e"), ("binary(kernel)", "crates/vinput/tests/kernel.rs")];
+
+/// Tests that run on any machine, but skip without root.
+const IN_MACHINE_TOO: [(&str, &str); 2] =
+    [("package(device-gate)", "crates/device-gate"), ("package(udev-forge)", "crates/udev-forge")];
+
+/// `cargo xtask test`.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    tools::need_nextest()?;
+    let mut gate = Gate::default();
+    let passed = steps(&mut gate, arguments);
+    eprintln!();
+    for line in &gate.summary {
+        eprintln!("{line}");
+    }
+    match passed {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
+    let mut here = Report::default();
+    if arguments.filter.is_empty() {
+        gate.step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
+        gate.step("clippy", || {
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        })?;
+        gate.step("tests on this machine", || {
+            here = nextest_here(&format!("not ({})", any_of(&IN_MACHINE_ONLY)?), &[])?;
+            Ok(count(&here))
+        })?;
+        gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;
+    }
+
+    let in_machine = any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?;
+    if arguments.fast {
+        gate.left_out(
+            "tests in the test machine: --fast; the gate is `cargo xtask test` without it",
+        );
+        return no_skips(&here, |binary| IN_MACHINE_TOO.iter().any(|(set, _)| is_in(binary, set)));
+    }
+    let mut there = Report::default();
+    if arguments.native {
+        gate.step("tests of the test machine, on this machine", || {
+            there = native(&in_machine, &arguments.filter)?;
+            Ok(count(&there))
+        })?;
+    } else {
+        let name = format!("tests in the test machine ({})", arguments.machine.release.name());
+        gate.step(&name, || {
+            there = in_vm(&arguments.machine, &in_machine, &arguments.filter)?;
+            Ok(format!("{} tests run in the VM, {} skipped", there.len(), there.skipped().count()))
+        })?;
+    }
+    no_skips(&there, |_| false)?;
+    for (test, reason) in here.skipped().filter(|(test, _)| !there.covers(test)) {
+        skipped(&format!("{} {}", test.binary, test.name), reason)?;
+    }
+    Ok(())
+}
+
+/// The steps that were taken.
+#[derive(Default)]
+struct Gate {
+    summary: Vec<String>,
+}
+
+impl Gate {
+    fn step(&mut self, name: &str, action: impl FnOnce() -> Result<String>) -> Result<()> {
+        eprintln!("xtask: {name}");
+        let started = Instant::now();
+        let result = action();
+        let seconds = started.elapsed().as_secs();
+        self.summary.push(match &result {
+            Ok(note) if note.is_empty() => format!("  ok     {seconds:>4} s  {name}"),
+            Ok(note) => format!("  ok     {seconds:>4} s  {name}: {note}"),
+            Err(_) => format!("  FAILED {seconds:>4} s  {name}"),
+        });
+        result.map(drop).with_context(|| name.to_owned())
+    }
+
+    fn left_out(&mut self, what: &str) {
+        self.summary.push(format!("  LEFT OUT       {what}"));
+    }
+}
+
+fn count(report: &Report) -> String {
+    format!("{} run, {} skipped", report.len(), report.skipped().count())
+}
+
+/// Whether the tests of nextest's `binary` belong to the filterset `package(NAME)`.
+fn is_in(binary: &str, filterset: &str) -> bool {
+    let package = binary.split_once("::").map_or(binary, |(package, _)| package);
+    filterset == format!("package({package})")
+}
+
+fn any_of(filtersets: &[(&str, &str)]) -> Result<String> {
+    let workspace = tools::workspace()?;
+    let there = filtersets.iter().filter(|(_, source)| workspace.join(source).exists());
+    Ok(there.map(|(filterset, _)| *filterset).collect::<Vec<_>>().join(" | "))
+}
+
+/// Says which tests skipped; in continuous integration that is a failure, but for `excused` binaries.
+fn no_skips(report: &Report, excused: impl Fn(&str) -> bool) -> Result<()> {
+    for (test, reason) in report.skipped() {
+        let name = format!("{} {}", test.binary, test.name);
+        if excused(&test.binary) {
+            eprintln!("xtask: {name} skipped here ({reason}), runs in the test machine");
+        } else {
+            skipped(&name, reason)?;
+        }
+    }
+    Ok(())
+}
+
+fn skipped(test: &str, reason: &str) -> Result<()> {
+    eprintln!("xtask: {test} was SKIPPED: {reason}");
+    if tools::is_ci() {
+        bail!("{test} was skipped, and CI accepts no skipped test");
+    }
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("cargo");
+    tools::run(command.args(arguments).current_dir(tools::workspace()?))?;
+    Ok(String::new())
+}
+
+/// Runs the tests of `filterset` on this machine.
+fn nextest_here(filterset: &str, extra: &[&str]) -> Result<Report> {
+    let workspace = tools::workspace()?;
+    let report = fresh_report(&workspace)?;
+    let mut command = Command::new("cargo");
+    command.args(["nextest", "run", "--workspace", "-E", filterset]).current_dir(&workspace);
+    command.arg("--tool-config-file").arg(tool_config(&workspace));
+    tools::run(command.args(extra))?;
+    Report::read(&report)
+}
+
+fn native(filterset: &str, filter: &[String]) -> Result<Report> {
+    if let Some(reason) = place::why_not_here() {
+        bail!(
+            "{reason}; as root `modprobe -a uinput uhid joydev` may help, or leave out --native: \
+             then the tests run in a virtual machine"
+        );
+    }
+    let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
+    nextest_here(filterset, &[&["--test-threads", "1"], &filter[..]].concat())
+}
+
+/// Takes the tests of `filterset` into the test machine and runs them there.
+fn in_vm(machine: &vm::Settings, filterset: &str, filter: &[String]) -> Result<Report> {
+    let workspace = tools::workspace()?;
+    let folder = vm::folder()?;
+    // Both packed where the machine sees them, whatever CARGO_TARGET_DIR says.
+    let archive = folder.join("tests.tar.zst");
+    let mut command = Command::new("cargo");
+    command.args(["nextest", "archive", "--workspace", "-E", filterset]).current_dir(&workspace);
+    tools::run(command.arg("--archive-file").arg(&archive))?;
+    let nextest = folder.join("cargo-nextest");
+    fs::copy(tools::need_nextest()?, &nextest).context("copying cargo-nextest")?;
+
+    let report = fresh_report(&workspace)?;
+    let color = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let mut command = vec![vm::guest_path(&nextest)?.into_os_string()];
+    command.extend(["nextest", "run", "--archive-file"].map(OsString::from));
+    command.push(vm::guest_path(&archive)?.into_os_string());
+    // Not in /tmp, which is memory there.
+    command.extend(["--extract-to", "/var/tmp", "--extract-overwrite"].map(OsString::from));
+    command.extend(["--workspace-remap", "/work", "--tool-config-file"].map(OsString::from));
+    command.push(tool_config(Path::new("/work")));
+    command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
+    command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
+    command.push(filterset.into());
+    command.extend(filter.iter().map(OsString::from));
+    if machine.run(&command)? != ExitCode::SUCCESS {
+        bail!("the tests failed");
+    }
+    Report::read(&report)
+}
+
+/// nextest's argument for xtask/nextest.toml.
+fn tool_config(workspace: &Path) -> OsString {
+    let mut argument = OsString::from("xtask:");
+    argument.push(workspace.join("xtask/nextest.toml"));
+    argument
+}
+
+/// Where the next run of nextest leaves its report; an older one is removed.
+fn fresh_report(workspace: &Path) -> Result<PathBuf> {
+    let path = workspace.join("target/nextest/default/xtask.xml");
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
+        }
+        _ => Ok(path),
+    }
+}

@@ -1,0 +1,118 @@
+//! The test machine: a Debian virtual machine, always emulated (QEMU's TCG), with the workspace at `/work`.
+
+mod exit_marker;
+mod image;
+mod recipe;
+mod run;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+pub(crate) use recipe::Release;
+
+use crate::tools;
+
+/// Arguments of `cargo xtask vm`.
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// Open a root shell on the machine's serial console; leave it with `exit` or Ctrl-A X.
+    #[arg(long, group = "what")]
+    shell: bool,
+    /// Only build the image.
+    #[arg(long, group = "what")]
+    build: bool,
+    /// Run this as root in /work; its exit status becomes ours (124: out of time, 125: no machine).
+    #[arg(last = true, group = "what")]
+    command: Vec<OsString>,
+}
+
+/// Which machine to boot, and how.
+#[derive(clap::Args, Clone)]
+pub(crate) struct Settings {
+    /// The machine's Debian release.
+    #[arg(long, value_enum, default_value_t = Release::Trixie)]
+    pub(crate) release: Release,
+    /// Let RCU grace periods take as long as they do on an ordinary machine.
+    #[arg(long)]
+    pub(crate) no_rcu_expedited: bool,
+    /// Build the image even if there is one.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    /// The machine's memory in MB.
+    #[arg(long, value_name = "MB", default_value_t = 3000)]
+    pub(crate) memory: u32,
+    /// End the machine after this many seconds.
+    #[arg(long, value_name = "SECS", default_value_t = 1800)]
+    pub(crate) timeout: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            release: Release::Trixie,
+            no_rcu_expedited: false,
+            fresh: false,
+            memory: 3000,
+            timeout: 1800,
+        }
+    }
+}
+
+impl Settings {
+    /// Boots a fresh machine, runs `command` in it and returns the command's exit status.
+    pub(crate) fn run(&self, command: &[OsString]) -> Result<ExitCode> {
+        let image = image::ensure(self.release, self.fresh)?;
+        match run::command(&image, self, run::Disk::ThrowAway, command)? {
+            run::Outcome::Exited(status) => Ok(ExitCode::from(status)),
+            run::Outcome::TimedOut => {
+                eprintln!("vm: not done after {} s; the machine was ended", self.timeout);
+                Ok(ExitCode::from(124))
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
+/// `cargo xtask vm`.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let settings = &arguments.settings;
+    if arguments.build || arguments.shell {
+        let image = image::ensure(settings.release, settings.fresh)?;
+        if arguments.shell {
+            run::shell(&image, settings)?;
+        } else {
+            println!("{}", image.about());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    settings.run(&arguments.command)
+}
+
+/// Where the machine sees a file of the workspace or of cargo's target folder.
+pub(crate) fn guest_path(path: &Path) -> Result<PathBuf> {
+    if let Ok(inside) = path.strip_prefix(tools::workspace()?) {
+        return Ok(Path::new("/work").join(inside));
+    }
+    match path.strip_prefix(tools::target()?) {
+        Ok(inside) => Ok(Path::new("/target").join(inside)),
+        Err(_) => bail!("{} is not visible in the test machine", path.display()),
+    }
+}
+
+/// Where images and the folders of runs live: always in the workspace, whatever CARGO_TARGET_DIR says, so
+/// that they survive a change of it and the machine sees them.
+pub(crate) fn folder() -> Result<PathBuf> {
+    let folder = tools::workspace()?.join("target/vm");
+    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    Ok(folder)
+}

@@ -1,0 +1,211 @@
+//! What an image is made of. Everything here goes into the recipe's hash.
+
+use clap::ValueEnum;
+
+/// A Debian release that the test machine can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Release {
+    /// Debian 13: Linux 6.12, Docker 26.1, Podman 5.4, systemd 257, SDL 2 and 3.
+    Trixie,
+    /// Debian 12: Linux 6.1, Docker 20.10, Podman 4.3, systemd 252, SDL 2.
+    Bookworm,
+}
+
+impl Release {
+    /// Debian's name of the release.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Trixie => "trixie",
+            Self::Bookworm => "bookworm",
+        }
+    }
+}
+
+/// The machine's own packages: what boots it, what runs containers, what looks at them.
+const MACHINE: &[&str] = &[
+    "linux-image-amd64",
+    "busybox-static",
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "libpam-systemd",
+    "dbus-user-session",
+    "apparmor",
+    "docker.io",
+    "podman",
+    "crun",
+    "runc",
+    "netavark",
+    "uidmap",
+    "slirp4netns",
+    "passt",
+    "systemd-container",
+    "iptables",
+    "nftables",
+    "iproute2",
+    "strace",
+    "bpftool",
+];
+
+/// What a user's container has: everything that listens for input devices. Also in the machine itself.
+const CONSUMERS: &[&str] = &[
+    "udev",
+    "kmod",
+    "procps",
+    "evtest",
+    "joystick",
+    "libinput-tools",
+    "libsdl2-2.0-0",
+    "libsdl2-tests",
+    "python3-evdev",
+    "python3-pyudev",
+];
+
+/// Files that no test looks at. They would only make the image bigger and its construction slower. LLVM and
+/// the software renderer behind Mesa come with SDL, which opens them at run time for a window only.
+const LEFT_OUT: &[&str] = &[
+    "/usr/share/doc/*",
+    "/usr/share/man/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    "/usr/share/icons/Adwaita/cursors/*",
+    "/usr/share/fonts/*",
+    "/usr/lib/x86_64-linux-gnu/libLLVM*",
+    "/usr/lib/x86_64-linux-gnu/libgallium*",
+    "/usr/lib/x86_64-linux-gnu/dri/*",
+    "/usr/lib/x86_64-linux-gnu/libz3.so*",
+    "*/kernel/drivers/gpu/*",
+    "*/kernel/drivers/infiniband/*",
+    "*/kernel/drivers/media/*",
+    "*/kernel/drivers/net/ethernet/*",
+    "*/kernel/drivers/net/wireless/*",
+    "*/kernel/sound/*",
+];
+
+/// Files of our own in the machine: path, mode, content.
+const FILES: &[(&str, &str, &str)] = &[
+    // Moved into the initial RAM disk by customize.sh.
+    ("usr/lib/hotseat-vm/init", "755", include_str!("../../guest/init")),
+    ("usr/lib/hotseat-vm/agent", "755", include_str!("../../guest/agent")),
+    ("usr/lib/hotseat-vm/provision", "755", include_str!("../../guest/provision.sh")),
+    (
+        "etc/systemd/system/hotseat-run.service",
+        "644",
+        include_str!("../../guest/hotseat-run.service"),
+    ),
+    (
+        "etc/systemd/system/hotseat-shell.service",
+        "644",
+        include_str!("../../guest/hotseat-shell.service"),
+    ),
+];
+
+const CUSTOMIZE: &str = include_str!("../../guest/customize.sh");
+
+/// Extracts the root file system (`$1`) below the current folder, takes kernel and RAM disk out of it, puts
+/// the consumers (`$2`) in as a plain folder too, of a user who can then run rootless containers on it
+/// (`podman run --rootfs ~/consumers:O`), and makes a disk of it. No journal: a run's disk is thrown away, and the host kills the machine anyway.
+/// Inode tables are written now, so that no run has to. The machine-id, which mmdebstrap insists on clearing,
+/// keeps systemd from taking every boot for the first one.
+pub(crate) const MAKE_DISK: &str = "set -eu
+mkdir tree
+tar --extract --preserve-permissions --numeric-owner --directory tree --file \"$1\"
+mv tree/boot/hotseat-kernel kernel
+mv tree/boot/hotseat-initrd initrd
+echo 686f7473656174686f74736561742121 > tree/etc/machine-id
+mkdir tree/home/player/consumers
+tar --extract --directory tree/home/player/consumers --file \"$2\"
+chown -R 1000:1000 tree/home/player/consumers
+mke2fs -q -t ext4 -O ^has_journal -N 300000 -E lazy_itable_init=0 -L hotseat -d tree disk 12G
+rm -rf tree
+";
+
+/// The recipe of one image.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    release: Release,
+}
+
+impl Recipe {
+    pub(crate) fn new(release: Release) -> Self {
+        Self { release }
+    }
+
+    fn consumers(&self) -> Vec<&'static str> {
+        let mut packages = CONSUMERS.to_vec();
+        if self.release == Release::Trixie {
+            packages.extend(["libsdl3-0", "libsdl3-tests"]);
+        }
+        packages
+    }
+
+    /// Arguments for mmdebstrap, without the tar file that they make: the machine's root file system.
+    pub(crate) fn machine_arguments(&self) -> Vec<String> {
+        let mut packages = [MACHINE, &self.consumers()].concat();
+        if self.release == Release::Trixie {
+            // Part of docker.io in bookworm.
+            packages.push("docker-cli");
+        }
+        let mut arguments = self.mmdebstrap(&packages);
+        for (path, mode, content) in FILES {
+            let content = quote(content);
+            arguments.push(format!(
+                "--customize-hook=mkdir -p \"$(dirname \"$1/{path}\")\" \
+                 && printf %s {content} > \"$1/{path}\" && chmod {mode} \"$1/{path}\""
+            ));
+        }
+        arguments.push(format!("--customize-hook=chroot \"$1\" sh -c {}", quote(CUSTOMIZE)));
+        arguments
+    }
+
+    /// The same for the container image `hotseat/consumers`.
+    pub(crate) fn consumers_arguments(&self) -> Vec<String> {
+        self.mmdebstrap(&self.consumers())
+    }
+
+    fn mmdebstrap(&self, packages: &[&str]) -> Vec<String> {
+        let mut arguments = vec![
+            "--variant=minbase".to_owned(),
+            "--format=tar".to_owned(),
+            "--aptopt=Apt::Install-Recommends \"false\"".to_owned(),
+        ];
+        arguments.extend(LEFT_OUT.iter().map(|glob| format!("--dpkgopt=path-exclude={glob}")));
+        arguments.push(format!("--include={}", packages.join(",")));
+        arguments.push(self.release.name().to_owned());
+        arguments
+    }
+
+    /// The name of the image's folder: the release and a hash over all of the above.
+    pub(crate) fn name(&self) -> String {
+        let parts = [self.machine_arguments(), self.consumers_arguments(), vec![MAKE_DISK.into()]];
+        // FNV-1a: not for secrets, and the same in every version of every program.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for byte in parts.concat().iter().flat_map(|part| part.bytes().chain([0])) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        format!("{}-{hash:016x}", self.release.name())
+    }
+}
+
+/// `text` as one word of a POSIX shell.
+pub(crate) fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Recipe, Release, quote};
+
+    #[test]
+    fn a_quoted_word_keeps_its_quotes() {
+        assert_eq!(quote("it's \"$x\"\n"), "'it'\\''s \"$x\"\n'");
+    }
+
+    #[test]
+    fn each_release_has_its_own_recipe() {
+        let [trixie, bookworm] = [Release::Trixie, Release::Bookworm].map(Recipe::new);
+        assert_ne!(trixie.name(), bookworm.name());
+        assert_eq!(trixie.name(), Recipe::new(Release::Trixie).name());
+        assert!(!bookworm.consumers().contains(&"libsdl3-0"));
+    }
+}

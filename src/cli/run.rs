@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::client::Client;
+use super::client::{Client, ClientError};
 use super::output;
 use crate::sandbox::init;
 use crate::sandbox::launch::Sandbox;
@@ -27,30 +27,43 @@ pub(super) struct RunArgs {
     command: Vec<OsString>,
 }
 
-/// Adds a session, runs the command in a sandbox attached to it, and removes the session. The exit status is
-/// the command's.
+/// Runs the command in a sandbox, as a session: one that is there and has no container, or one that is added and
+/// ends with the command. The exit status is the command's.
 pub(super) fn run(args: &RunArgs, client: Client) -> Result<ExitCode> {
     super::runtime()?.block_on(async {
+        let signals = Signals::listen().context("could not listen for signals")?;
         let session = args.session.clone().unwrap_or_else(|| format!("run-{}", std::process::id()));
-        client.add_session(&session, None).await?;
-        let outcome = run_in_session(args, &client, &session).await;
-        // Whatever came before: nothing of the session stays.
-        let removed = client.remove_session(&session).await;
+        let added = add_if_missing(&client, &session).await?;
+        let outcome = run_in_session(args, &client, &session, signals).await;
+        // Whatever came before: nothing stays of what was added for the command.
+        let removed = if added { client.remove_session(&session).await } else { Ok(()) };
         let code = outcome?;
         removed?;
         Ok(code)
     })
 }
 
-async fn run_in_session(args: &RunArgs, client: &Client, session: &str) -> Result<ExitCode> {
+async fn add_if_missing(client: &Client, session: &str) -> Result<bool, ClientError> {
+    match client.session(session).await {
+        Ok(_) => Ok(false),
+        Err(ClientError::Problem(problem)) if problem.code == "session-not-found" => {
+            client.add_session(session, None).await.map(|_| true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn run_in_session(
+    args: &RunArgs,
+    client: &Client,
+    session: &str,
+    mut signals: Signals,
+) -> Result<ExitCode> {
     let mut sandbox = Sandbox::prepare(session, &args.command)?;
     client.attach(session, format!("sandbox:{session}")).await?;
     for profile in &args.plugs {
         client.plug(session, profile, None, None).await?;
     }
-    // A terminal's Ctrl-C reaches the command by itself; here it must only not end us before the command.
-    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     sandbox.go().context("the sandbox ended before the command could run")?;
 
     let lifeline = sandbox.lifeline().context("could not watch the sandbox")?;
@@ -58,8 +71,8 @@ async fn run_in_session(args: &RunArgs, client: &Client, session: &str) -> Resul
     let status = loop {
         tokio::select! {
             status = &mut ended => break status.context("could not wait for the sandbox")?,
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {
+            _ = signals.interrupt.recv() => {}
+            _ = signals.terminate.recv() => {
                 output::warning("ending the sandbox");
                 // Closing it ends the sandbox, and so the wait.
                 let _ = lifeline.shutdown(std::net::Shutdown::Both);
@@ -68,6 +81,22 @@ async fn run_in_session(args: &RunArgs, client: &Client, session: &str) -> Resul
     };
     let code = status.context("could not wait for the sandbox")?.code().unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// Signals that must not end us before what we have started.
+struct Signals {
+    /// A terminal's Ctrl-C, which reaches the command by itself.
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
 }
 
 /// The hidden command that a sandbox's first process is.

@@ -28,6 +28,10 @@ pub(super) fn open(
     reference: ContainerRef,
     container: Container,
 ) -> Result<(), Error> {
+    // Its end may not have been noticed yet.
+    if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
+        close(engine, state)?;
+    }
     if let Some(door) = &state.door {
         return Err(Error::HasContainer {
             session: state.name.clone(),

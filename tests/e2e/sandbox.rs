@@ -22,6 +22,18 @@ fn a_command_runs_with_its_devices_from_the_start() {
 }
 
 #[test]
+fn a_session_that_waits_for_its_container_gets_the_sandbox_and_stays() {
+    let daemon = Daemon::start();
+    daemon.hotseat(&["session", "add", "s"]);
+    let script = "ls /dev/input | grep -c event";
+    let run = ["run", "--session", "s", "--plug", "mouse", "--", "sh", "-c", script];
+    assert_eq!(daemon.hotseat(&run).trim(), "1");
+    assert_eq!(daemon.hotseat(&run).trim(), "1");
+    assert_eq!(daemon.json(&["session", "ls"])[0]["name"], "s");
+    daemon.hotseat(&["session", "rm", "s"]);
+}
+
+#[test]
 fn sdl_in_the_sandbox_sees_a_pad_come_and_go() {
     let daemon = Daemon::start();
     let testjoystick = format!("{SDL_TESTS}/testjoystick");

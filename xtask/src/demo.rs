@@ -127,8 +127,8 @@ fn explain_times() {
     println!("frame, and SDL waits 10 ms before it opens a new one.");
     if std::env::var_os("HOTSEAT_VM").is_some() {
         println!(
-            "All this was emulated in software, by a debug build: expect a tenth to a fiftieth of"
+            "All this was emulated in software, by a debug build: the order and the ratios are real,"
         );
-        println!("these times on hardware.");
+        println!("on hardware everything takes a small part of these times.");
     }
 }

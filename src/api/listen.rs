@@ -53,12 +53,13 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Makes the socket and its directory.
+    /// Makes the socket and its directory. Only root can connect to it, unless it is `for_everybody`: then
+    /// peer credentials decide who may call.
     ///
     /// # Errors
     ///
     /// [`ListenError`], in particular when another daemon has it.
-    pub fn bind(path: &Path) -> Result<Self, ListenError> {
+    pub fn bind(path: &Path, for_everybody: bool) -> Result<Self, ListenError> {
         let lock = lock(path)?;
         let bind = |path: &Path| {
             match fs::remove_file(path) {
@@ -66,8 +67,8 @@ impl Socket {
                 _ => {}
             }
             let listener = UnixListener::bind(path)?;
-            // Anybody may connect: who may call is decided by peer credentials, with an answer that says so.
-            fs::set_permissions(path, Permissions::from_mode(0o666))?;
+            let mode = if for_everybody { 0o666 } else { 0o600 };
+            fs::set_permissions(path, Permissions::from_mode(mode))?;
             Ok(listener)
         };
         let listener =

@@ -1,4 +1,5 @@
-//! Who may call: decided by the socket's peer credentials (unix(7), SO_PEERCRED), not by file modes.
+//! Who may call: decided by the socket's peer credentials (unix(7), SO_PEERCRED). Where nobody but root may, the
+//! socket's mode says so already.
 
 use std::sync::Arc;
 

@@ -28,6 +28,15 @@ pub(super) enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// Somebody listens, but not to this user.
+    #[error("you may not call the daemon at `{socket}`")]
+    NotAllowed {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The daemon said no.
     #[error("{}", .0.detail)]
     Problem(Problem),

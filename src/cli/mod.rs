@@ -213,6 +213,11 @@ fn report(error: &anyhow::Error) -> ExitCode {
             output::error(&crate::engine::chain(unreachable), hint);
             ExitCode::from(3)
         }
+        Some(not_allowed @ ClientError::NotAllowed { .. }) => {
+            let hint = "call it as root, or add your user to `allow_uids` in its configuration";
+            output::error(&crate::engine::chain(not_allowed), hint);
+            ExitCode::from(1)
+        }
         _ => {
             output::error(&format!("{error:#}"), "");
             ExitCode::from(1)

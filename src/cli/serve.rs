@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
@@ -39,6 +40,7 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
     if socket != Path::new(DEFAULT_SOCKET) {
         config.socket = socket.to_owned();
     }
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -47,9 +49,16 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A session holds about a dozen descriptors and a device one or two more; the usual soft limit of 1024 is there
+/// for programs that use select(2) (systemd.exec(5), "LimitNOFILE="). Best effort.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 async fn run(config: Config) -> Result<()> {
     // The socket first: it is what keeps a second daemon from taking over the staging file system.
-    let socket = Socket::bind(&config.socket)?;
+    let socket = Socket::bind(&config.socket, !config.allow_uids.is_empty())?;
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
 

@@ -35,7 +35,10 @@ pub(crate) enum Operation {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum End {
     Done,
+    /// A plug that failed and was undone.
     RolledBack,
+    /// An unplug of which something could not be removed.
+    Incomplete,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,11 +69,22 @@ impl fmt::Display for Unfinished {
     }
 }
 
+#[derive(Debug)]
+struct Writer {
+    file: File,
+    length: u64,
+    /// Intents without an end.
+    open: u32,
+}
+
+/// Beyond this many bytes the journal starts anew as soon as nothing is under way.
+const ENOUGH: u64 = 64 * 1024;
+
 /// The journal of this daemon's life.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: Mutex<File>,
+    writer: Mutex<Writer>,
     recovered: Vec<Unfinished>,
 }
 
@@ -91,9 +105,10 @@ impl Journal {
             Err(source) if source.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(error(source)),
         };
-        let file =
-            OpenOptions::new().create(true).write(true).truncate(true).open(path).map_err(error)?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), recovered })
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(error)?;
+        file.set_len(0).map_err(error)?;
+        let writer = Mutex::new(Writer { file, length: 0, open: 0 });
+        Ok(Self { path: path.to_owned(), writer, recovered })
     }
 
     /// What an earlier daemon left unfinished.
@@ -126,10 +141,24 @@ impl Journal {
         let mut text = serde_json::to_string(line)
             .map_err(|source| JournalError { path: self.path.clone(), source: source.into() })?;
         text.push('\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_data())
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer
+            .append(&text, line.end.is_none())
             .map_err(|source| JournalError { path: self.path.clone(), source })
+    }
+}
+
+impl Writer {
+    fn append(&mut self, text: &str, is_intent: bool) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_data()?;
+        self.length += text.len() as u64;
+        self.open = if is_intent { self.open + 1 } else { self.open.saturating_sub(1) };
+        if self.open == 0 && self.length > ENOUGH {
+            self.file.set_len(0)?;
+            self.length = 0;
+        }
+        Ok(())
     }
 }
 
@@ -169,6 +198,21 @@ mod tests {
         assert_eq!(names, ["unplug of slot 0 in session `alice`"]);
         drop(journal);
         assert!(Journal::open(&path).unwrap().recovered().is_empty());
+    }
+
+    #[test]
+    fn a_long_journal_starts_anew_when_nothing_is_under_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.jsonl");
+        let journal = Journal::open(&path).unwrap();
+        journal.intend(Operation::Unplug, "bob", 7).unwrap();
+        for _ in 0..500 {
+            journal.intend(Operation::Plug, "alice", 0).unwrap();
+            journal.end(Operation::Plug, "alice", 0, End::Done).unwrap();
+        }
+        assert!(fs::metadata(&path).unwrap().len() > ENOUGH, "bob's intent is kept");
+        journal.end(Operation::Unplug, "bob", 7, End::Done).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     }
 
     #[test]

@@ -18,9 +18,9 @@ pub(super) fn unplug(engine: &Engine, state: &mut State, slot: u8) -> Result<Clo
         return Err(Error::SlotEmpty { session: state.name.clone(), slot });
     };
     let (closing, result) = take_away(engine, state, plugged);
-    result?;
-    journal.end(Operation::Unplug, &state.name, slot, End::Done).map_err(Error::Journal)?;
-    Ok(closing)
+    let end = if result.is_ok() { End::Done } else { End::Incomplete };
+    let journaled = journal.end(Operation::Unplug, &state.name, slot, end).map_err(Error::Journal);
+    result.and(journaled).map(|()| closing)
 }
 
 /// Removes every trace of a device, whatever of it there is. Goes on after an error, and returns the first.

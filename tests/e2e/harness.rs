@@ -123,6 +123,17 @@ impl Daemon {
         self.program = Some(program);
     }
 
+    /// Stops the daemon in good order and starts it with more configuration.
+    pub(crate) fn relaunch_with(&mut self, configuration: &str) {
+        self.program.take().unwrap().end("TERM");
+        let path = self.path("config.toml");
+        let kept = fs::read_to_string(&path).unwrap();
+        let kept = kept.lines().filter(|line| !line.starts_with("allow_uids"));
+        let text = kept.chain([configuration]).collect::<Vec<_>>().join("\n");
+        fs::write(&path, text).unwrap();
+        self.launch();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -2,6 +2,7 @@
 # Runs once in the booted machine while its disk is still writable: what only a running kernel can do.
 # $1: the consumers' root file system as a tar file; $2: the file that receives what was built.
 set -eu
+exec > /dev/null
 podman import --quiet --change 'CMD ["sleep","infinity"]' "$1" hotseat/consumers:latest &
 docker import --change 'CMD ["sleep","infinity"]' "$1" hotseat/consumers:latest
 wait $!

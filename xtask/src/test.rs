@@ -163,15 +163,46 @@ fn cargo(arguments: &[&str]) -> Result<String> {
     Ok(String::new())
 }
 
+/// A folder for one run of nextest: its configuration, its report, and what the machine needs for it.
+struct NextestRun {
+    folder: vm::Scratch,
+}
+
+impl NextestRun {
+    /// `seen_as` says where the run will see a file of this machine.
+    fn new(seen_as: impl Fn(&Path) -> Result<PathBuf>) -> Result<Self> {
+        let folder = vm::Scratch::new("tests")?;
+        let report = seen_as(&folder.join("report.xml"))?;
+        // Lower in priority than the workspace's .config/nextest.toml, which has no business with reports.
+        let config = format!(
+            "[profile.default.junit]\npath = {report:?}\nstore-success-output = true\n\
+             store-failure-output = false\n"
+        );
+        folder.write("nextest.toml", config.as_bytes())?;
+        Ok(Self { folder })
+    }
+
+    /// nextest's argument for the configuration.
+    fn config(&self, seen_as: impl Fn(&Path) -> Result<PathBuf>) -> Result<OsString> {
+        let mut argument = OsString::from("xtask:");
+        argument.push(seen_as(&self.folder.join("nextest.toml"))?);
+        Ok(argument)
+    }
+
+    fn report(&self) -> Result<Report> {
+        Report::read(&self.folder.join("report.xml"))
+    }
+}
+
 /// Runs the tests of `filterset` on this machine.
 fn nextest_here(filterset: &str, extra: &[&str]) -> Result<Report> {
-    let workspace = tools::workspace()?;
-    let report = fresh_report(&workspace)?;
+    let here = |path: &Path| Ok(path.to_path_buf());
+    let run = NextestRun::new(here)?;
     let mut command = Command::new("cargo");
-    command.args(["nextest", "run", "--workspace", "-E", filterset]).current_dir(&workspace);
-    command.arg("--tool-config-file").arg(tool_config(&workspace));
-    tools::run(command.args(extra))?;
-    Report::read(&report)
+    command.args(["nextest", "run", "--workspace", "-E", filterset]);
+    command.arg("--tool-config-file").arg(run.config(here)?);
+    tools::run(command.args(extra).current_dir(tools::workspace()?))?;
+    run.report()
 }
 
 fn native(filterset: &str, filter: &[String]) -> Result<Report> {
@@ -187,17 +218,14 @@ fn native(filterset: &str, filter: &[String]) -> Result<Report> {
 
 /// Takes the tests of `filterset` into the test machine and runs them there.
 fn in_vm(machine: &vm::Settings, filterset: &str, filter: &[String]) -> Result<Report> {
-    let workspace = tools::workspace()?;
-    let folder = vm::folder()?;
-    // Both packed where the machine sees them, whatever CARGO_TARGET_DIR says.
-    let archive = folder.join("tests.tar.zst");
+    let run = NextestRun::new(vm::guest_path)?;
+    let archive = run.folder.join("tests.tar.zst");
     let mut command = Command::new("cargo");
-    command.args(["nextest", "archive", "--workspace", "-E", filterset]).current_dir(&workspace);
-    tools::run(command.arg("--archive-file").arg(&archive))?;
-    let nextest = folder.join("cargo-nextest");
+    command.args(["nextest", "archive", "--workspace", "-E", filterset, "--archive-file"]);
+    tools::run(command.arg(&archive).current_dir(tools::workspace()?))?;
+    let nextest = run.folder.join("cargo-nextest");
     fs::copy(tools::need_nextest()?, &nextest).context("copying cargo-nextest")?;
 
-    let report = fresh_report(&workspace)?;
     let color = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
     let mut command = vec![vm::guest_path(&nextest)?.into_os_string()];
     command.extend(["nextest", "run", "--archive-file"].map(OsString::from));
@@ -205,7 +233,7 @@ fn in_vm(machine: &vm::Settings, filterset: &str, filter: &[String]) -> Result<R
     // Not in /tmp, which is memory there.
     command.extend(["--extract-to", "/var/tmp", "--extract-overwrite"].map(OsString::from));
     command.extend(["--workspace-remap", "/work", "--tool-config-file"].map(OsString::from));
-    command.push(tool_config(Path::new("/work")));
+    command.push(run.config(vm::guest_path)?);
     command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
     command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
     command.push(filterset.into());
@@ -213,23 +241,5 @@ fn in_vm(machine: &vm::Settings, filterset: &str, filter: &[String]) -> Result<R
     if machine.run(&command)? != ExitCode::SUCCESS {
         bail!("the tests failed");
     }
-    Report::read(&report)
-}
-
-/// nextest's argument for xtask/nextest.toml.
-fn tool_config(workspace: &Path) -> OsString {
-    let mut argument = OsString::from("xtask:");
-    argument.push(workspace.join("xtask/nextest.toml"));
-    argument
-}
-
-/// Where the next run of nextest leaves its report; an older one is removed.
-fn fresh_report(workspace: &Path) -> Result<PathBuf> {
-    let path = workspace.join("target/nextest/default/xtask.xml");
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(path),
-    }
+    run.report()
 }

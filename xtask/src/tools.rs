@@ -104,7 +104,8 @@ pub(crate) fn bound_to_us(signal: &str, program: &str) -> Command {
 /// The program and its first arguments, for messages.
 pub(crate) fn name(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.take(5).map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    let words = words.map(|word| word.to_string_lossy()).take_while(|word| !word.contains('\n'));
+    words.take(5).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether this process is root.

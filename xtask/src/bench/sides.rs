@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::demo::daemon::{self, Daemon};
 use crate::demo::program::{Line, Program};
 
-/// The listener, in Python as it is: real libudev, no tool of ours.
+/// What listens in both containers: real libudev, nothing of ours.
 const LISTENER: &str = include_str!("../../bench/listener.py");
 
 /// The image of the test machine.
@@ -48,7 +48,7 @@ pub(super) struct Hotseat<'a> {
 impl<'a> Hotseat<'a> {
     pub(super) fn start(daemon: &'a Daemon, deadline: Instant) -> Result<Self> {
         let container = Container::start("hotseat-bench", &[], deadline)?;
-        let body = format!(r#"{{"name":"bench","container":"docker:{}"}}"#, container.0);
+        let body = format!(r#"{{"name":"bench","container":"docker:{}"}}"#, container.name);
         daemon.ask("POST", "/v1/sessions", &body)?;
         let listener = Listener::start(&container, deadline)?;
         Ok(Self { listener, daemon, _container: container })
@@ -94,15 +94,18 @@ impl Wolf {
         copy("bench-fake-udev", &sender)?;
         copy("bench-wolf", &folder.join("wolf"))?;
 
-        let mounts =
-            [format!("{}:/run/udev", udev.display()), sender.display().to_string() + FAKE_UDEV];
+        let mounts = [
+            format!("{}:/run/udev", udev.display()),
+            format!("{}:/usr/bin/fake-udev:ro", sender.display()),
+        ];
         let options = ["--device-cgroup-rule=c 13:* rmw", "--cap-add=MKNOD", "--cap-add=NET_ADMIN"];
         let mounts = mounts.iter().flat_map(|mount| ["--volume", mount]);
         let options: Vec<&str> = options.into_iter().chain(mounts).collect();
         let container = Container::start("wolf-bench", &options, deadline)?;
         let listener = Listener::start(&container, deadline)?;
         let (wolf, udev) = (folder.join("wolf"), udev.to_string_lossy());
-        let wolf = Program::start("Wolf", &wolf.to_string_lossy(), &[&container.0, &udev, DOCKER])?;
+        let wolf =
+            Program::start("Wolf", &wolf.to_string_lossy(), &[&container.name, &udev, DOCKER])?;
         Ok(Self { wolf, listener, _container: container })
     }
 
@@ -111,9 +114,6 @@ impl Wolf {
         self.wolf.wait_for(answer, deadline, |line| (line.text == answer).then_some(()))
     }
 }
-
-/// Where the sender is in Wolf's container.
-const FAKE_UDEV: &str = ":/usr/bin/fake-udev:ro";
 
 impl Side for Wolf {
     fn plug(&mut self, deadline: Instant) -> Result<Plug> {
@@ -134,7 +134,7 @@ struct Listener(Program);
 
 impl Listener {
     fn start(container: &Container, deadline: Instant) -> Result<Self> {
-        let command = ["exec", "-i", &container.0, "python3", "-c", LISTENER];
+        let command = ["exec", "-i", &container.name, "python3", "-c", LISTENER];
         let mut listener = Program::start("the listener", "docker", &command)?;
         let ready = |line: &Line| (line.text == "listening").then_some(());
         listener.wait_for("listening", deadline, ready)?;
@@ -168,25 +168,23 @@ fn opening(line: &str) -> Option<(String, Duration)> {
     Some((kind, Duration::from_nanos(words.next()?.parse().ok()?)))
 }
 
-/// A running container; removed with this value.
-struct Container(String);
+/// A running container. Its program ends with its input, which ends with this value or with this process;
+/// Docker then removes it.
+struct Container {
+    name: String,
+    _program: Program,
+}
 
 impl Container {
     fn start(name: &str, options: &[&str], deadline: Instant) -> Result<Self> {
-        let container = Self(format!("{name}-{}", std::process::id()));
-        let run = ["run", "--detach", "--name", &container.0];
-        let command = ["sleep", "infinity"];
-        let arguments = [&run[..], options, &[IMAGE], &command].concat();
-        Program::output("docker", &arguments, deadline)?;
-        Ok(container)
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        // Of one that was never made there is nothing to remove.
-        let _ = Program::output("docker", &["rm", "--force", &self.0], deadline);
+        let name = format!("{name}-{}", std::process::id());
+        let run = ["run", "--rm", "--interactive", "--name", &name];
+        let command = [IMAGE, "sh", "-c", "echo running; exec cat"];
+        let arguments = [&run[..], options, &command].concat();
+        let mut program = Program::start("the container", "docker", &arguments)?;
+        let running = |line: &Line| (line.text == "running").then_some(());
+        program.wait_for("running", deadline, running)?;
+        Ok(Self { name, _program: program })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A daemon of our own: with its own socket, staging file system and journal, gone when we are done.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::http;
 use super::program::Program;
 
-/// How long a child of ours may take to answer to its name; for commands that take no time.
+/// How long a command may take that should take no time.
 const QUICK: Duration = Duration::from_secs(30);
 
 /// A running `hotseat serve`, and the folder that everything of it is in.
@@ -90,13 +91,17 @@ pub(crate) fn load_modules() -> Result<()> {
     Program::output("modprobe", &modules, Instant::now() + QUICK).map(drop)
 }
 
-/// The daemon's folder, on a disk as its journal is in real life, for nobody but us.
+/// The daemon's folder, on a disk as its journal is in real life, and where nobody but root makes any.
 struct Folder(PathBuf);
+
+/// Where the folders are, each named after a process.
+const FOLDERS: &str = "/var/lib";
+const PREFIX: &str = "hotseat-xtask-";
 
 impl Folder {
     fn make() -> Result<Self> {
-        let path = PathBuf::from(format!("/var/tmp/hotseat-xtask-{}", process::id()));
-        // Fails when somebody else has made one by that name.
+        remove_left_over()?;
+        let path = Path::new(FOLDERS).join(format!("{PREFIX}{}", process::id()));
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.with_context(|| format!("making {}", path.display()))?;
         Ok(Self(path))
@@ -129,4 +134,16 @@ impl Drop for Folder {
             eprintln!("xtask: {} could not be removed: {error:#}", self.0.display());
         }
     }
+}
+
+/// Removes the folders of runs that were killed.
+fn remove_left_over() -> Result<()> {
+    for entry in fs::read_dir(FOLDERS).with_context(|| format!("reading {FOLDERS}"))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if name.strip_prefix(PREFIX).is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            drop(Folder(path));
+        }
+    }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 
 use super::recipe::{MAKE_DISK, Recipe, Release};
+use super::scratch::{Scratch, open_lock};
 use super::{Settings, folder, run};
 use crate::tools::{self, Need};
 
@@ -42,8 +43,9 @@ const TO_RUN: Need = Need {
     why: "emulates the test machine",
 };
 
-const TO_BUILD: [Need; 3] = [
+const TO_BUILD: [Need; 4] = [
     Need { what: "mmdebstrap", package: "mmdebstrap", why: "installs Debian into a folder" },
+    Need { what: "gpg", package: "gpg", why: "lets mmdebstrap find the key of Debian's packages" },
     Need { what: "mke2fs", package: "e2fsprogs", why: "makes a disk of that folder" },
     Need {
         what: "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -78,8 +80,7 @@ pub(super) fn ensure(release: Release, fresh: bool) -> Result<Image> {
 
 /// Held while an image is built; given back by the kernel when this process ends.
 fn lock() -> Result<File> {
-    let path = folder()?.join("lock");
-    let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
+    let file = open_lock(&folder()?.join("build.lock"))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {
@@ -97,20 +98,18 @@ fn build(release: Release, recipe: &Recipe, destination: &Path) -> Result<()> {
         tools::need(&TO_BUILD_WITHOUT_ROOT)?;
     }
     let started = Instant::now();
-    // Whatever is there was left by an interrupted build: we hold the lock.
-    let unfinished = folder()?.join(format!("unfinished-{}", release.name()));
-    remove(&unfinished)?;
-    fs::create_dir(&unfinished).with_context(|| format!("creating {}", unfinished.display()))?;
+    let scratch = Scratch::new("unfinished")?;
+    let unfinished = scratch.path();
     eprintln!("vm: building the {} image, once; this takes some minutes", release.name());
 
-    let root = timed("root file systems", || install(recipe, &unfinished))?;
-    let disk = timed("disk", || make_disk(&unfinished))?;
-    let provision = timed("provision", || provision(release, &unfinished))?;
+    let root = timed("root file systems", || install(recipe, unfinished))?;
+    let disk = timed("disk", || make_disk(unfinished))?;
+    let provision = timed("provision", || provision(release, unfinished))?;
 
     for tar in ["machine.tar", "consumers.tar"] {
         remove(&unfinished.join(tar))?;
     }
-    put_in_place(release, &unfinished, destination)?;
+    put_in_place(release, unfinished, destination)?;
     let total = started.elapsed().as_secs();
     eprintln!("vm: {} image built: {root}, {disk}, {provision}; {total} s", release.name());
     Ok(())

@@ -4,6 +4,7 @@ mod exit_marker;
 mod image;
 mod recipe;
 mod run;
+mod scratch;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 pub(crate) use recipe::Release;
+pub(crate) use scratch::Scratch;
 
 use crate::tools;
 
@@ -111,7 +113,7 @@ pub(crate) fn guest_path(path: &Path) -> Result<PathBuf> {
 
 /// Where images and the folders of runs live: always in the workspace, whatever CARGO_TARGET_DIR says, so
 /// that they survive a change of it and the machine sees them.
-pub(crate) fn folder() -> Result<PathBuf> {
+fn folder() -> Result<PathBuf> {
     let folder = tools::workspace()?.join("target/vm");
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     Ok(folder)

@@ -106,7 +106,8 @@ const CUSTOMIZE: &str = include_str!("../../guest/customize.sh");
 /// the consumers (`$2`) in as a plain folder too, of a user who can then run rootless containers on it
 /// (`podman run --rootfs ~/consumers:O`), and makes a disk of it. No journal: a run's disk is thrown away, and the host kills the machine anyway.
 /// Inode tables are written now, so that no run has to. The machine-id, which mmdebstrap insists on clearing,
-/// keeps systemd from taking every boot for the first one.
+/// keeps systemd from taking every boot for the first one. What not even its owner may read (`gshadow-`) would
+/// stop fakeroot.
 pub(crate) const MAKE_DISK: &str = "set -eu
 mkdir tree
 tar --extract --preserve-permissions --numeric-owner --directory tree --file \"$1\"
@@ -116,7 +117,8 @@ echo 686f7473656174686f74736561742121 > tree/etc/machine-id
 mkdir tree/home/player/consumers
 tar --extract --directory tree/home/player/consumers --file \"$2\"
 chown -R 1000:1000 tree/home/player/consumers
-mke2fs -q -t ext4 -O ^has_journal -N 300000 -E lazy_itable_init=0 -L hotseat -d tree disk 12G
+find tree -type f ! -perm -u+r -exec chmod u+r {} +
+mke2fs -q -t ext4 -O ^has_journal -N 300000 -E lazy_itable_init=0 -L hotseat -d tree disk 12G > mke2fs.log
 rm -rf tree
 ";
 

@@ -6,16 +6,17 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::{env, process, thread};
+use std::{env, thread};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::exit_marker::ExitMarker;
 use super::image::Image;
-use super::{Settings, folder};
+use super::scratch::Scratch;
+use super::{Settings, guest_path};
 use crate::tools;
 
 /// How a command in the machine ended.
@@ -49,16 +50,16 @@ pub(super) fn command(
     command: &[OsString],
 ) -> Result<Outcome> {
     let mut marker = ExitMarker::new().context("drawing the exit marker")?;
-    let folder = RunFolder::new()?;
+    let folder = Scratch::new("run")?;
     let words: Vec<Vec<u8>> = command.iter().map(|word| quote(word)).collect();
     folder
         .write("command", &[&environment(settings)[..], b"exec ", &words.join(&b' ')].concat())?;
     folder.write("marker", marker.text())?;
 
     let (ours, theirs) = UnixStream::pair().context("making a socket pair")?;
-    let log = File::create(folder.path.join("qemu")).context("creating QEMU's log")?;
+    let log = File::create(folder.join("qemu")).context("creating QEMU's log")?;
     let mut qemu = qemu(image, settings, disk, &folder, "hotseat.run")?;
-    qemu.arg("-chardev").arg(option("file,id=console,path=", &folder.path.join("console"), ""));
+    qemu.arg("-chardev").arg(option("file,id=console,path=", &folder.join("console"), ""));
     qemu.args(["-serial", "chardev:console", "-device", "virtio-serial-pci"]);
     // File descriptor 0 is QEMU's end of the socket pair.
     qemu.args(["-chardev", "socket,id=out,fd=0"]);
@@ -72,16 +73,16 @@ pub(super) fn command(
     drop(machine);
     match ended {
         Ok(Ok(Some(status))) => {
-            folder.show_kernel_complaints();
+            show_kernel_complaints(&folder);
             Ok(Outcome::Exited(status))
         }
         Ok(Ok(None)) => {
-            folder.show_last_words();
+            show_last_words(&folder);
             bail!("the machine stopped before the command had ended")
         }
         Ok(Err(error)) => Err(error).context("passing the command's output on"),
         Err(RecvTimeoutError::Timeout) => {
-            folder.show_last_words();
+            show_last_words(&folder);
             Ok(Outcome::TimedOut)
         }
         Err(RecvTimeoutError::Disconnected) => bail!("the thread that reads the output died"),
@@ -90,7 +91,7 @@ pub(super) fn command(
 
 /// Boots `image` with a root shell on the serial console, which is our terminal.
 pub(super) fn shell(image: &Image, settings: &Settings) -> Result<()> {
-    let folder = RunFolder::new()?;
+    let folder = Scratch::new("run")?;
     let mut script = environment(settings);
     if let Some(size) = stty(&["size"]) {
         if let Some((rows, columns)) = size.split_once(' ') {
@@ -154,7 +155,7 @@ fn qemu(
     image: &Image,
     settings: &Settings,
     disk: Disk,
-    run: &RunFolder,
+    run: &Scratch,
     mode: &str,
 ) -> Result<Command> {
     let workspace = tools::workspace()?;
@@ -168,12 +169,14 @@ fn qemu(
     qemu.args(["-nic", "none", "-device", "virtio-rng-pci"]);
     qemu.arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd());
 
+    let seen = guest_path(run.path())?;
+    let in_work = seen.strip_prefix("/work").context("the run's folder is not in the workspace")?;
     // Warnings and worse reach the console, or only alarms when somebody works on it. mitigations=off: they
     // only cost time here.
     let loglevel = if mode == "hotseat.shell" { 2 } else { 5 };
     let mut kernel = format!(
         "console=ttyS0 quiet loglevel={loglevel} panic=-1 mitigations=off systemd.show_status=error {mode}={}",
-        run.in_workspace
+        in_work.display()
     );
     if !settings.no_rcu_expedited {
         kernel.push_str(" rcupdate.rcu_expedited=1");
@@ -252,78 +255,32 @@ impl Drop for Machine {
     }
 }
 
-/// What host and machine tell each other about one run, in a folder that both see.
-struct RunFolder {
-    path: PathBuf,
-    /// The same, relative to the workspace.
-    in_workspace: String,
+fn console(folder: &Scratch) -> String {
+    let console = fs::read(folder.join("console")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&console);
+    // Neither carriage returns nor what systemd says to terminals.
+    text.chars().filter(|&sign| sign == '\n' || !sign.is_control()).collect()
 }
 
-impl RunFolder {
-    fn new() -> Result<Self> {
-        remove_left_over()?;
-        let name = format!("run-{}", process::id());
-        let path = folder()?.join(&name);
-        fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
-        Ok(Self { path, in_workspace: format!("target/vm/{name}") })
+/// The end of the console, and what QEMU itself had to say.
+fn show_last_words(folder: &Scratch) {
+    let console = console(folder);
+    let lines: Vec<&str> = console.lines().collect();
+    eprintln!("vm: the last lines of the machine's console:");
+    for line in &lines[lines.len().saturating_sub(CONSOLE_LINES)..] {
+        eprintln!("  | {line}");
     }
-
-    fn write(&self, name: &str, content: &[u8]) -> Result<()> {
-        let path = self.path.join(name);
-        fs::write(&path, content).with_context(|| format!("writing {}", path.display()))
-    }
-
-    fn console(&self) -> String {
-        let console = fs::read(self.path.join("console")).unwrap_or_default();
-        let text = String::from_utf8_lossy(&console);
-        // Neither carriage returns nor what systemd says to terminals.
-        text.chars().filter(|&sign| sign == '\n' || !sign.is_control()).collect()
-    }
-
-    /// The end of the console, and what QEMU itself had to say.
-    fn show_last_words(&self) {
-        let console = self.console();
-        let lines: Vec<&str> = console.lines().collect();
-        eprintln!("vm: the last lines of the machine's console:");
-        for line in &lines[lines.len().saturating_sub(CONSOLE_LINES)..] {
-            eprintln!("  | {line}");
-        }
-        let qemu = fs::read(self.path.join("qemu")).unwrap_or_default();
-        for line in String::from_utf8_lossy(&qemu).lines() {
-            eprintln!("vm: {line}");
-        }
-    }
-
-    /// A kernel that stumbled is worth a look even when the command succeeded.
-    fn show_kernel_complaints(&self) {
-        const COMPLAINTS: [&str; 5] = ["BUG:", "Oops", "WARNING: ", "INFO: task", "rcu: INFO"];
-        let console = self.console();
-        let found: Vec<&str> = console
-            .lines()
-            .filter(|line| COMPLAINTS.iter().any(|word| line.contains(word)))
-            .collect();
-        for line in found {
-            eprintln!("vm: the machine's kernel complained: {line}");
-        }
+    let qemu = fs::read(folder.join("qemu")).unwrap_or_default();
+    for line in String::from_utf8_lossy(&qemu).lines() {
+        eprintln!("vm: {line}");
     }
 }
 
-impl Drop for RunFolder {
-    fn drop(&mut self) {
-        // Left-overs are removed by a later run.
-        let _ = fs::remove_dir_all(&self.path);
+/// A kernel that stumbled is worth a look even when the command succeeded.
+fn show_kernel_complaints(folder: &Scratch) {
+    const COMPLAINTS: [&str; 5] = ["BUG:", "Oops", "WARNING: ", "INFO: task", "rcu: INFO"];
+    let console = console(folder);
+    for line in console.lines().filter(|line| COMPLAINTS.iter().any(|word| line.contains(word))) {
+        eprintln!("vm: the machine's kernel complained: {line}");
     }
-}
-
-/// Removes the folders of runs that were killed.
-fn remove_left_over() -> Result<()> {
-    let folder = folder()?;
-    for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if name.strip_prefix("run-").is_some_and(|id| !Path::new("/proc").join(id).exists()) {
-            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
-        }
-    }
-    Ok(())
 }

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use device_gate::{Cgroup, GrantError, Grants, Staging, StagingError, self_test};
+use device_gate::{Cgroup, Container, GrantError, Grants, Staging, StagingError, self_test};
 use udev_forge::{Stamp, StampError};
 use vinput::Reaper;
 
 use crate::config::Config;
+use crate::session::Error;
 use crate::session::journal::{Journal, JournalError};
 
 /// The daemon cannot start.
@@ -44,7 +45,7 @@ pub struct Engine {
     /// What is being done, in case we do not live to finish it.
     pub journal: Journal,
     grants: Result<Grants, String>,
-    networks: Mutex<HashMap<u64, String>>,
+    claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
 }
 
@@ -72,7 +73,7 @@ impl Engine {
             reaper: Reaper::new().map_err(StartError::Reaper)?,
             journal,
             grants,
-            networks: Mutex::default(),
+            claims: Mutex::default(),
             last_seqnum: AtomicU64::new(0),
         })
     }
@@ -97,28 +98,40 @@ impl Engine {
         Ok(Stamp { seqnum: now.seqnum.max(last + 1), ..now })
     }
 
-    /// Notes that `session` forges into the network namespace `inode`. Two sessions in one would hear each
-    /// other's devices: the second is told the first one's name.
-    pub(crate) fn claim_network(&self, inode: u64, session: &str) -> Result<(), String> {
-        let mut networks = self.networks.lock().unwrap_or_else(PoisonError::into_inner);
-        match networks.get(&inode) {
-            Some(owner) if owner != session => Err(owner.clone()),
-            _ => {
-                networks.insert(inode, session.to_owned());
-                Ok(())
+    /// Notes that a container is `session`'s. Two sessions in one network namespace would hear each other's
+    /// devices; two in one cgroup, or in one below the other, could open them.
+    pub(crate) fn claim(&self, session: &str, container: &Container) -> Result<(), Error> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = container.network_inode();
+        let cgroup = container.cgroup().path();
+        for (other, claim) in claims.iter().filter(|(other, _)| *other != session) {
+            if claim.network == network {
+                return Err(Error::NetworkShared { other: other.clone() });
+            }
+            if claim.cgroup.starts_with(cgroup) || cgroup.starts_with(&claim.cgroup) {
+                return Err(Error::CgroupShared { other: other.clone() });
             }
         }
+        claims.insert(session.to_owned(), Claim { network, cgroup: cgroup.to_owned() });
+        Ok(())
     }
 
     /// Forgets the claim.
-    pub(crate) fn release_network(&self, inode: u64) {
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner).remove(&inode);
+    pub(crate) fn release(&self, session: &str) {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
     }
 
     /// Whether a kernel device can be made here at all.
     pub(crate) fn uinput_path() -> &'static Path {
         Path::new(vinput::uinput::DEFAULT_PATH)
     }
+}
+
+/// What of a container belongs to one session alone.
+#[derive(Debug)]
+struct Claim {
+    network: u64,
+    cgroup: PathBuf,
 }
 
 /// Attaches the override program and sees it work, or says in one line why not.

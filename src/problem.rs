@@ -105,6 +105,11 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "network-shared",
             "containers of one pod are one seat: use one session for them, or give each its own network",
         ),
+        Error::CgroupShared { .. } => (
+            S::CONFLICT,
+            "cgroup-shared",
+            "a grant is given to a cgroup: start each session's container in a cgroup of its own",
+        ),
         Error::Attach(error) => return attach(error),
         Error::UnknownProfile { .. } => {
             let names: Vec<_> = vinput::Profile::builtins().map(vinput::Profile::name).collect();

@@ -43,7 +43,7 @@ pub(super) async fn list(
     State(sessions): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<axum::Json<Vec<Device>>, Problem> {
-    Ok(axum::Json(sessions.show(&name).await?.devices))
+    Ok(axum::Json(sessions.show(&name)?.devices))
 }
 
 /// Plugs a device. When this answers, it works from inside the container.

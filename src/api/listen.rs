@@ -47,7 +47,7 @@ pub enum ListenError {
 /// free belongs to nobody and can be replaced.
 #[derive(Debug)]
 pub struct Socket {
-    path: PathBuf,
+    file: SocketFile,
     listener: UnixListener,
     _lock: File,
 }
@@ -73,7 +73,7 @@ impl Socket {
         };
         let listener =
             bind(path).map_err(|source| ListenError::Bind { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), listener, _lock: lock })
+        Ok(Self { file: SocketFile(path.to_owned()), listener, _lock: lock })
     }
 
     /// Serves until `stop` resolves and the requests under way are answered, then removes the socket.
@@ -87,10 +87,20 @@ impl Socket {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ListenError> {
         let service = router.into_make_service_with_connect_info::<Peer>();
+        // Removed also when this future is dropped, while the lock is still ours.
+        let _file = self.file;
         let served = axum::serve(self.listener, service).with_graceful_shutdown(stop).await;
-        // Best effort: the next daemon replaces it.
-        let _ = fs::remove_file(&self.path);
         served.map_err(ListenError::Serve)
+    }
+}
+
+/// Removes the socket's file. Best effort: the next daemon replaces it.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 

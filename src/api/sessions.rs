@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::body::{Json, Path};
 use crate::problem::Problem;
+use crate::session::Error;
 use crate::session::view::Session;
 
 /// A session to be made.
@@ -29,10 +30,17 @@ pub struct NewContainer {
     pub container: String,
 }
 
+/// Carries a request to its end even if the caller goes away, which drops the handler.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or(Err(Error::Lost))
+}
+
 /// All sessions.
 #[utoipa::path(get, path = "/v1/sessions", responses((status = 200, body = Vec<Session>)))]
 pub(super) async fn list(State(sessions): State<Shared>) -> axum::Json<Vec<Session>> {
-    axum::Json(sessions.list().await)
+    axum::Json(sessions.list())
 }
 
 /// Makes a session, attached to a container if one is given.
@@ -44,7 +52,8 @@ pub(super) async fn add(
     State(sessions): State<Shared>,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, axum::Json<Session>), Problem> {
-    let session = sessions.add(&new.name, new.container.as_deref()).await?;
+    let add = async move { sessions.add(&new.name, new.container.as_deref()).await };
+    let session = to_the_end(add).await?;
     Ok((StatusCode::CREATED, axum::Json(session)))
 }
 
@@ -57,7 +66,7 @@ pub(super) async fn show(
     State(sessions): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<axum::Json<Session>, Problem> {
-    Ok(axum::Json(sessions.show(&name).await?))
+    Ok(axum::Json(sessions.show(&name)?))
 }
 
 /// Removes a session with all its devices.
@@ -69,7 +78,7 @@ pub(super) async fn remove(
     State(sessions): State<Shared>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    sessions.remove(&name).await?;
+    to_the_end(async move { sessions.remove(&name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

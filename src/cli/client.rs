@@ -140,9 +140,13 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|source| ClientError::Unreachable { socket: self.socket.clone(), source })?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
+            let socket = self.socket.clone();
+            match source.kind() {
+                io::ErrorKind::PermissionDenied => ClientError::NotAllowed { socket, source },
+                _ => ClientError::Unreachable { socket, source },
+            }
+        })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(ClientError::Broken)?;

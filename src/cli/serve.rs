@@ -4,12 +4,14 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::api::{self, Socket};
@@ -41,12 +43,16 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
         config.socket = socket.to_owned();
     }
     raise_descriptor_limit();
+    // Files and directories have the modes that are written here.
+    umask(Mode::from_raw_mode(0o022));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("could not start the async runtime")?;
-    runtime.block_on(run(config))?;
-    Ok(ExitCode::SUCCESS)
+    let outcome = runtime.block_on(run(config));
+    // What still hangs in a container's own file system is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 /// A session holds about a dozen descriptors and a device one or two more; the usual soft limit of 1024 is there
@@ -66,14 +72,31 @@ async fn run(config: Config) -> Result<()> {
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
     info!(socket = %path.display(), "ready");
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         info!("stopping");
+        let _ = stopping.send(());
     };
-    socket.serve(api::router(Arc::clone(&sessions)), stop).await?;
-    sessions.remove_all().await;
+    let overdue = async move {
+        let _ = stopped.await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        served = socket.serve(api::router(Arc::clone(&sessions)), stop) => served?,
+        () = overdue => warn!("connections that do not end are closed"),
+    }
+    if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {
+        bail!("a session could not be removed in time; its devices end with this process");
+    }
     sessions.engine().staging.unmount().context("could not unmount the staging file system")
 }
+
+/// How long open connections may go on after the daemon is told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// How long the removal of all sessions may take. A container can make the look into it hang.
+const LAST_SESSIONS: Duration = Duration::from_secs(20);

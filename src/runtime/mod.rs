@@ -118,12 +118,14 @@ impl ContainerRef {
         match self {
             Self::Docker(name) => {
                 let found = docker::inspect(self, name, &config.docker_socket).await?;
-                let container = self.open_pid(found.pid)?;
+                let mut container = self.open_pid(found.pid)?;
                 // Every cgroup driver puts the container's id into the cgroup's name.
-                if container.cgroup().path().to_string_lossy().contains(&found.id) {
-                    Ok(container)
-                } else {
-                    Err(ResolveError::Elsewhere { reference: self.clone(), pid: found.pid })
+                match container.widen_cgroup(&found.id) {
+                    Ok(true) => Ok(container),
+                    Ok(false) => {
+                        Err(ResolveError::Elsewhere { reference: self.clone(), pid: found.pid })
+                    }
+                    Err(source) => Err(ResolveError::Container { reference: self.clone(), source }),
                 }
             }
             Self::Pid(pid) => self.open_pid(*pid),

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use device_gate::Container;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 use vinput::{Closing, Frame, Profile};
 
@@ -25,8 +26,6 @@ const MAILBOX: usize = 32;
 /// What a session can be asked. Each carries the way its answer goes back.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// Any time.
-    Show(Reply<Session>),
     /// While there is no container.
     Attach { reference: ContainerRef, container: Container, reply: Reply<Session> },
     /// While the container runs.
@@ -48,6 +47,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 pub(super) struct Handle {
     name: String,
     mailbox: mpsc::Sender<Request>,
+    view: watch::Receiver<Session>,
 }
 
 impl Handle {
@@ -55,8 +55,20 @@ impl Handle {
     pub(super) fn spawn(engine: Arc<Engine>, state: State) -> Self {
         let (mailbox, requests) = mpsc::channel(MAILBOX);
         let name = state.name.clone();
-        tokio::spawn(Actor { engine, state: Some(state), requests, container_end: None }.run());
-        Self { name, mailbox }
+        let (publish, view) = watch::channel(Session::of(&state));
+        let actor = Actor { engine, state: Some(state), requests, publish, container_end: None };
+        tokio::spawn(actor.run());
+        Self { name, mailbox, view }
+    }
+
+    /// The session as of its last request; never waits for one that is under way.
+    pub(super) fn view(&self) -> Session {
+        self.view.borrow().clone()
+    }
+
+    /// Whether both lead to the same actor.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.mailbox.same_channel(&other.mailbox)
     }
 
     /// Sends a request and waits for its answer.
@@ -76,6 +88,7 @@ struct Actor {
     /// Away while a step runs on a blocking thread.
     state: Option<State>,
     requests: mpsc::Receiver<Request>,
+    publish: watch::Sender<Session>,
     /// Readable when the container's first process ends.
     container_end: Option<AsyncFd<OwnedFd>>,
 }
@@ -90,7 +103,11 @@ impl Actor {
                     continue;
                 }
             };
-            let Some(request) = request else { break };
+            let Some(request) = request else {
+                // Nobody knows the session any more.
+                let _ = self.blocking(door::close).await;
+                break;
+            };
             let last = matches!(request, Request::Remove(_));
             self.serve(request).await;
             if last || self.state.is_none() {
@@ -102,9 +119,6 @@ impl Actor {
     /// A caller that no longer waits for its answer is no reason not to act.
     async fn serve(&mut self, request: Request) {
         match request {
-            Request::Show(reply) => {
-                let _ = reply.send(self.with(|state| Ok(Session::of(state))));
-            }
             Request::Attach { reference, container, reply } => {
                 let attached = self
                     .blocking(move |engine, state| {
@@ -173,12 +187,18 @@ impl Actor {
         let engine = Arc::clone(&self.engine);
         let mut state = self.state.take().ok_or(Error::Lost)?;
         let worked = tokio::task::spawn_blocking(move || {
-            let result = step(&engine, &mut state);
+            let step = AssertUnwindSafe(|| step(&engine, &mut state));
+            let result = catch_unwind(step).unwrap_or_else(|_| {
+                // A bug. What the step was about is not known; closing the door takes away what there may be.
+                tracing::error!(session = state.name, "a step panicked; the session is closed");
+                let _ = door::close(&engine, &mut state);
+                let _ = state.dir.clear();
+                Err(Error::Lost)
+            });
             (state, result)
         });
-        // A step that panicked took the state with it: its devices and sockets are closed, and the session
-        // ends here.
         let (state, result) = worked.await.map_err(|_| Error::Lost)?;
+        self.publish.send_replace(Session::of(&state));
         self.state = Some(state);
         result
     }

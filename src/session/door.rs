@@ -38,15 +38,14 @@ pub(super) fn open(
             container: door.reference.to_string(),
         });
     }
-    let inode = container.network_inode();
-    engine.claim_network(inode, &state.name).map_err(|other| Error::NetworkShared { other })?;
+    engine.claim(&state.name, &container)?;
     match open_claimed(state, reference, container) {
         Ok(door) => {
             state.door = Some(door);
             Ok(())
         }
         Err(error) => {
-            engine.release_network(inode);
+            engine.release(&state.name);
             Err(error)
         }
     }
@@ -83,11 +82,17 @@ pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
         closing.wait();
     }
     if let Some(door) = state.door.take() {
-        engine.release_network(door.container.network_inode());
-        // A container that has ended took its mounts with it.
-        if door.container.is_running() {
-            let detached = door.attachment.detach(&door.container, &state.dir);
-            result = result.and(detached.map_err(Error::Attach));
+        engine.release(&state.name);
+        // Nothing should be left; what a step that panicked forgot is.
+        if let Ok(grants) = engine.grants() {
+            let revoked = grants.revoke_all(door.container.cgroup().id());
+            result = result.and(revoked.map_err(Error::Grant));
+        }
+        // The first process has ended, but others may live on in its mounts: they must not see what comes next.
+        let ended = !door.container.is_running();
+        match door.attachment.detach(&door.container, &state.dir) {
+            Err(error) if !ended => result = result.and(Err(Error::Attach(error))),
+            _ => {}
         }
     }
     result

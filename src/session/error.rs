@@ -61,6 +61,12 @@ pub enum Error {
         /// The other session.
         other: String,
     },
+    /// Another session's container has the same cgroup, or one above or below it.
+    #[error("the container shares its cgroup with session `{other}`")]
+    CgroupShared {
+        /// The other session.
+        other: String,
+    },
     /// The staged directories could not be prepared.
     #[error("could not prepare the session's device directory")]
     Stage(#[source] StagingError),

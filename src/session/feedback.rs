@@ -54,13 +54,18 @@ async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
             Ok(guard) => guard,
             Err(error) => return error,
         };
-        loop {
+        // A program that never stops sending must not keep the worker.
+        for _ in 0..64 {
             match ready.get_ref().read_feedback() {
                 Ok(Some(feedback)) => tracing::debug!(session, slot, ?feedback, "feedback"),
-                Ok(None) => break,
+                Ok(None) => {
+                    guard.clear_ready();
+                    break;
+                }
                 Err(error) => return io::Error::other(error),
             }
         }
-        guard.clear_ready();
+        drop(guard);
+        tokio::task::yield_now().await;
     }
 }

@@ -206,7 +206,7 @@ mod tests {
         let path = directory.path().join("journal.jsonl");
         let journal = Journal::open(&path).unwrap();
         journal.intend(Operation::Unplug, "bob", 7).unwrap();
-        for _ in 0..500 {
+        for _ in 0..1000 {
             journal.intend(Operation::Plug, "alice", 0).unwrap();
             journal.end(Operation::Plug, "alice", 0, End::Done).unwrap();
         }

@@ -36,12 +36,12 @@ pub(super) fn plug(engine: &Engine, state: &mut State, request: PlugRequest) -> 
     match plug_slot(engine, state, slot, request) {
         Ok(plugged) => {
             state.slots.insert(slot, plugged);
-            journal.end(Operation::Plug, &state.name, slot, End::Done).map_err(Error::Journal)?;
+            // It is plugged, whatever the journal says.
+            unplug::note(journal.end(Operation::Plug, &state.name, slot, End::Done));
             Ok(slot)
         }
         Err(error) => {
-            // The rollback is done; a journal that cannot say so errs on the side of cleaning again.
-            let _ = journal.end(Operation::Plug, &state.name, slot, End::RolledBack);
+            unplug::note(journal.end(Operation::Plug, &state.name, slot, End::RolledBack));
             Err(error)
         }
     }
@@ -160,6 +160,7 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
 /// Step 6: the messages, parent before child.
 fn announce(state: &State, plugged: &mut Plugged) -> Result<(), Error> {
     let door = state.door()?;
+    verify::forget(door);
     for part in &plugged.parts {
         door.sender.send(&part.forged.add_message(), &door.credentials).map_err(Error::Announce)?;
         plugged.announced += 1;

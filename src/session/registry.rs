@@ -44,7 +44,7 @@ impl Sessions {
         }
         let reference = container.map(str::parse).transpose().map_err(Error::Reference)?;
         let handle = self.start(name)?;
-        let Some(reference) = reference else { return handle.ask(Request::Show).await };
+        let Some(reference) = reference else { return Ok(handle.view()) };
         match self.attach_to(&handle, reference).await {
             Ok(session) => Ok(session),
             Err(error) => {
@@ -86,14 +86,8 @@ impl Sessions {
     }
 
     /// All sessions, by name.
-    pub async fn list(&self) -> Vec<Session> {
-        let handles: Vec<_> = self.handles().values().cloned().collect();
-        let mut sessions = Vec::with_capacity(handles.len());
-        for handle in handles {
-            // One that was removed meanwhile is not listed.
-            sessions.extend(handle.ask(Request::Show).await.ok());
-        }
-        sessions
+    pub fn list(&self) -> Vec<Session> {
+        self.handles().values().map(Handle::view).collect()
     }
 
     /// One session.
@@ -101,8 +95,8 @@ impl Sessions {
     /// # Errors
     ///
     /// [`Error::SessionNotFound`].
-    pub async fn show(&self, name: &str) -> Result<Session, Error> {
-        self.handle(name)?.ask(Request::Show).await
+    pub fn show(&self, name: &str) -> Result<Session, Error> {
+        Ok(self.handle(name)?.view())
     }
 
     /// Unplugs what a session has, takes its mounts away and forgets it.
@@ -114,7 +108,11 @@ impl Sessions {
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         let handle = self.handle(name)?;
         let removed = handle.ask(Request::Remove).await;
-        self.handles().remove(name);
+        let mut handles = self.handles();
+        // Another request may have removed it, and a third added one of the same name.
+        if handles.get(name).is_some_and(|current| current.is(&handle)) {
+            handles.remove(name);
+        }
         removed
     }
 

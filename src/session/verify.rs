@@ -26,40 +26,53 @@ pub enum VerifyError {
 }
 
 /// Opens each node as the container's root would, and looks whether each message arrived. `false` means that
-/// it could not be tried, because nothing can run in the container now: it is paused or at its process limit.
+/// it could not be tried: nothing can run in the container now, because it is paused or at its process limit, or it
+/// floods its own network namespace.
 pub(super) fn verify(door: &Door, plugged: &Plugged) -> Result<bool, VerifyError> {
-    heard(door, plugged)?;
+    let mut verified = heard(door, plugged)?;
     for node in plugged.nodes() {
         match open_in_container(&door.container, &format!("/dev/{}", node.devname)) {
             Ok(()) => {}
             Err(error @ ProbeError::Refused { .. }) => return Err(VerifyError::Open(error)),
             Err(error) => {
                 tracing::warn!(%error, "the device could not be tried from inside");
-                return Ok(false);
+                verified = false;
             }
         }
     }
-    Ok(true)
+    Ok(verified)
 }
 
+/// Empties the listener's queue of what others sent, so that what comes now has room.
+pub(super) fn forget(door: &Door) {
+    for _ in 0..QUEUE {
+        if let Ok(None) = door.monitor.try_recv() {
+            break;
+        }
+    }
+}
+
+/// More than the receive buffer holds: somebody in the container who sends as fast as we read cannot keep us.
+const QUEUE: usize = 4096;
+
 /// A message is in every listener's queue when `sendmsg` returns, so nothing is waited for.
-fn heard(door: &Door, plugged: &Plugged) -> Result<(), VerifyError> {
+fn heard(door: &Door, plugged: &Plugged) -> Result<bool, VerifyError> {
     let mut missing: Vec<_> =
         plugged.parts.iter().map(|part| part.forged.add_message().devpath().to_owned()).collect();
     let sent = missing.len();
-    loop {
+    for _ in 0..QUEUE {
         match door.monitor.try_recv() {
             Ok(Some(received)) => missing.retain(|devpath| devpath != received.message.devpath()),
             Ok(None) => break,
-            // The container may have flooded its own network namespace; that proves nothing either way.
-            Err(MonitorError::Overflow) => return Ok(()),
+            // The container has flooded its own network namespace; that proves nothing either way.
+            Err(MonitorError::Overflow) => return Ok(false),
             // Anybody in there may send garbage to the group.
             Err(MonitorError::Message(_) | MonitorError::NotBroadcast) => {}
             Err(error) => return Err(VerifyError::Listen(error)),
         }
     }
     if missing.is_empty() {
-        Ok(())
+        Ok(true)
     } else {
         Err(VerifyError::NotHeard { sent, missing: missing.len() })
     }

@@ -11,7 +11,7 @@ use rustix::fs::{
     AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use rustix::process::{fchdir, umask};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -100,13 +100,27 @@ struct Target<'a> {
     path: &'static str,
     parent: &'static str,
     name: &'static str,
+    /// Which of the session's directories shows there.
+    directory: &'static str,
     staged: BorrowedFd<'a>,
 }
 
 fn targets(session: &SessionDir) -> [Target<'_>; 2] {
     [
-        Target { path: "/dev/input", parent: "dev", name: "input", staged: session.input() },
-        Target { path: "/run/udev", parent: "run", name: "udev", staged: session.udev() },
+        Target {
+            path: "/dev/input",
+            parent: "dev",
+            name: "input",
+            directory: "input",
+            staged: session.input(),
+        },
+        Target {
+            path: "/run/udev",
+            parent: "run",
+            name: "udev",
+            directory: "udev",
+            staged: session.udev(),
+        },
     ]
 }
 
@@ -118,15 +132,15 @@ pub struct Attachment {
     created: Vec<(&'static str, &'static str)>,
 }
 
-/// Puts the session's directories at `/dev/input` and `/run/udev` of a running container. Directories that
-/// are there already, because the container was started with them, are left alone.
+/// Puts the session's directories at `/dev/input` and `/run/udev` of a running container. Those that
+/// are there already, from an earlier daemon or the container's start, are taken over.
 ///
 /// # Errors
 ///
 /// [`AttachError`]; what was mounted before the failure is taken away again.
 pub fn attach(container: &Container, session: &SessionDir) -> Result<Attachment, AttachError> {
     let targets = targets(session);
-    let trees = targets.each_ref().map(|target| clone_read_only(target));
+    let trees = targets.each_ref().map(|target| clone_read_only(session, target));
     in_mount_namespace(container, || {
         let mut attachment = Attachment::default();
         for (target, tree) in targets.iter().zip(trees) {
@@ -153,14 +167,10 @@ impl Attachment {
     }
 }
 
-fn clone_read_only(target: &Target<'_>) -> Result<OwnedFd, AttachError> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(target.staged, c"", flags)
-        .map_err(|errno| AttachError::Clone { path: target.path, source: errno.into() })?;
-    make_mount_read_only(tree.as_fd())
-        .map_err(|source| AttachError::Clone { path: target.path, source })?;
+fn clone_read_only(session: &SessionDir, target: &Target<'_>) -> Result<OwnedFd, AttachError> {
+    let clone = |source| AttachError::Clone { path: target.path, source };
+    let tree = session.clone_read_only(target.directory).map_err(clone)?;
+    make_mount_read_only(tree.as_fd()).map_err(clone)?;
     Ok(tree)
 }
 
@@ -190,6 +200,8 @@ fn attach_one(
         attachment.created.push((target.parent, target.name));
     }
     if is_same_directory(point.as_fd(), target.staged) {
+        // An earlier daemon mounted it, or the container was started with it: ours to take away all the same.
+        attachment.mounted.push(target.path);
         return Ok(());
     }
     if let Some(entry) = first_entry(target.path, point.as_fd())? {

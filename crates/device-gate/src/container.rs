@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
@@ -159,6 +160,24 @@ impl Container {
     /// Its cgroup.
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup
+    }
+
+    /// Takes an ancestor of its first process's cgroup for the container's own: the outermost whose name contains
+    /// `name`, such as the container's id. A service manager inside puts its first process deeper. Says whether
+    /// there is one.
+    ///
+    /// # Errors
+    ///
+    /// When that cgroup cannot be opened.
+    pub fn widen_cgroup(&mut self, name: &str) -> Result<bool, ContainerError> {
+        let contains = |path: &&Path| {
+            path.file_name().is_some_and(|last| last.to_string_lossy().contains(name))
+        };
+        let Some(path) = self.cgroup.path().ancestors().filter(contains).last() else {
+            return Ok(false);
+        };
+        self.cgroup = Cgroup::open(path.to_owned()).map_err(ContainerError::Cgroup)?;
+        Ok(true)
     }
 
     /// Its network namespace.

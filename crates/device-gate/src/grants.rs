@@ -63,6 +63,15 @@ pub enum GrantError {
         #[source]
         source: io::Error,
     },
+    /// An entry of a cgroup could not be removed.
+    #[error("could not revoke what is granted to cgroup {cgroup}")]
+    RevokeAll {
+        /// The cgroup's id.
+        cgroup: u64,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The map could not be read.
     #[error("could not list the grants")]
     List(#[source] io::Error),
@@ -131,6 +140,25 @@ impl Grants {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes back everything that was granted to a cgroup.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::List`] or [`GrantError::RevokeAll`].
+    pub fn revoke_all(&self, cgroup: u64) -> Result<(), GrantError> {
+        for key in self.map.keys().map_err(GrantError::List)? {
+            if key.cgroup == cgroup {
+                match self.map.remove(&key) {
+                    Err(source) if source.raw_os_error() != Some(libc::ENOENT) => {
+                        return Err(GrantError::RevokeAll { cgroup, source });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How many grants there are.

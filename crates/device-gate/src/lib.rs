@@ -44,6 +44,7 @@ mod self_test;
 mod staging;
 mod sys;
 mod thread;
+mod view;
 
 pub use access::{Access, AccessError, Device, DeviceKind};
 pub use attach::{Attachment, attach};

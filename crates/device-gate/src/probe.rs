@@ -96,7 +96,7 @@ fn open(cgroup: &Cgroup, place: &Place<'_>, path: &CStr, flags: OFlags) -> Resul
         cgroup: cgroup.path().display().to_string(),
         source,
     })?;
-    match wait(&child).map_err(|source| ProbeError::Wait { path: name(), source })? {
+    match wait(child).map_err(|source| ProbeError::Wait { path: name(), source })? {
         0 => Ok(()),
         errno => {
             Err(ProbeError::Refused { path: name(), source: io::Error::from_raw_os_error(errno) })
@@ -104,28 +104,41 @@ fn open(cgroup: &Cgroup, place: &Place<'_>, path: &CStr, flags: OFlags) -> Resul
     }
 }
 
-/// The child's exit status. A child that takes too long is killed, never left.
-fn wait(child: &OwnedFd) -> io::Result<i32> {
-    let mut fds = [PollFd::new(child, PollFlags::IN)];
-    let in_time = loop {
-        match poll(&mut fds, Some(&PATIENCE)) {
-            Ok(ready) => break ready > 0,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+/// The child's exit status. A child that takes too long is killed; one that cannot even be killed, because it
+/// hangs in a file system of the container's own, is left to a thread that waits for it.
+fn wait(child: OwnedFd) -> io::Result<i32> {
+    if !ends_in_time(&child)? {
+        pidfd_send_signal(&child, Signal::KILL)?;
+        if !ends_in_time(&child)? {
+            std::thread::Builder::new()
+                .name("hotseat-probe".to_owned())
+                .spawn(move || reap(&child))?;
+        } else {
+            reap(&child)?;
         }
-    };
-    if !in_time {
-        pidfd_send_signal(child, Signal::KILL)?;
+        return Err(io::ErrorKind::TimedOut.into());
     }
-    let status = loop {
-        match waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED) {
-            Ok(status) => break status,
+    reap(&child)?.ok_or_else(|| io::ErrorKind::Interrupted.into())
+}
+
+fn ends_in_time(child: &OwnedFd) -> io::Result<bool> {
+    let mut fds = [PollFd::new(child, PollFlags::IN)];
+    loop {
+        match poll(&mut fds, Some(&PATIENCE)) {
+            Ok(ready) => return Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-    };
-    match status.and_then(|status| status.exit_status()) {
-        Some(status) if in_time => Ok(status),
-        _ => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// The exit status, or `None` when a signal ended it.
+fn reap(child: &OwnedFd) -> io::Result<Option<i32>> {
+    loop {
+        match waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED) {
+            Ok(status) => return Ok(status.and_then(|status| status.exit_status())),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }

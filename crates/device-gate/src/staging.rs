@@ -13,15 +13,17 @@
 //! The file system's root is mode 0700: a session's directory is reached through its container's mount of
 //! it and in no other way.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, CWD, Dev, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, linkat, makedev,
-    mknodat, openat, unlinkat,
+    AtFlags, CWD, Dev, FileType, FlockOperation, Gid, Mode, OFlags, Uid, chmodat, chownat, flock,
+    linkat, makedev, mknodat, openat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -29,6 +31,7 @@ use rustix::mount::{
 };
 
 use crate::access::{Device, DeviceKind};
+use crate::view::View;
 
 /// A staging step failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,24 @@ pub enum StagingError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The file system could not be locked read-only for containers.
+    #[error(
+        "could not lock the staging file system at `{path}` read-only for containers (are user namespaces \
+         disabled? see `sysctl user.max_user_namespaces`)"
+    )]
+    Lock {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("another daemon uses the staging file system at `{path}`")]
+    InUse {
+        /// Where.
+        path: PathBuf,
     },
     /// A directory or file of the staging file system could not be made, opened or read.
     #[error("could not prepare `{path}`")]
@@ -97,6 +118,8 @@ pub struct Staging {
     path: PathBuf,
     new: OwnedFd,
     made: AtomicU64,
+    view: Arc<View>,
+    _lock: File,
 }
 
 impl Staging {
@@ -110,6 +133,7 @@ impl Staging {
     /// [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Remove`].
     pub fn mount(path: &Path) -> Result<Self, StagingError> {
         fs::create_dir_all(path).map_err(prepare(path))?;
+        let lock = lock(&path.with_extension("lock"), path)?;
         if !is_mount_point(path).map_err(prepare(path))? {
             mount_tmpfs(path)
                 .map_err(|errno| StagingError::Mount { path: path.into(), source: errno.into() })?;
@@ -120,7 +144,11 @@ impl Staging {
         }
         fs::create_dir(&new_path).map_err(prepare(&new_path))?;
         let new = open_directory(&new_path)?;
-        let staging = Self { path: path.to_owned(), new, made: AtomicU64::new(0) };
+        let view = View::make(path)
+            .map_err(|source| StagingError::Lock { path: path.to_owned(), source })?;
+        let view = Arc::new(view);
+        let staging =
+            Self { view, path: path.to_owned(), new, made: AtomicU64::new(0), _lock: lock };
         for name in staging.sessions()? {
             staging.session(&name)?.clear()?;
         }
@@ -158,6 +186,9 @@ impl Staging {
                 }
                 _ => {}
             }
+            // Whatever our umask: any user of the container may look.
+            fs::set_permissions(&directory, Permissions::from_mode(0o755))
+                .map_err(prepare(&directory))?;
         }
         // libudev receives events only if this file exists when a monitor is made; its kind does not matter
         // (sd-device/device-monitor.c, device_monitor_new_full).
@@ -165,7 +196,8 @@ impl Staging {
         fs::write(&control, "").map_err(prepare(&control))?;
         let input = open_directory(&path.join("input"))?;
         let udev = open_directory(&path.join("udev"))?;
-        Ok(SessionDir { path, input, udev })
+        let view = Arc::clone(&self.view);
+        Ok(SessionDir { name: name.to_owned(), path, input, udev, view })
     }
 
     /// Makes a node under a private name, with its final owner and mode, and links it to its own name in
@@ -232,7 +264,9 @@ pub struct NewNode<'a> {
 /// The staged directories of one session.
 #[derive(Debug)]
 pub struct SessionDir {
+    name: String,
     path: PathBuf,
+    view: Arc<View>,
     input: OwnedFd,
     udev: OwnedFd,
 }
@@ -246,6 +280,11 @@ impl SessionDir {
     /// The directory that shows at `/dev/input`.
     pub fn input_path(&self) -> PathBuf {
         self.path.join("input")
+    }
+
+    /// One of its directories as a mount that can never be written through.
+    pub(crate) fn clone_read_only(&self, directory: &str) -> io::Result<OwnedFd> {
+        self.view.clone_directory(&Path::new(&self.name).join(directory))
     }
 
     pub(crate) fn input(&self) -> BorrowedFd<'_> {
@@ -309,6 +348,16 @@ impl SessionDir {
             }
             _ => Err(StagingError::Place { path: path.to_owned() }),
         }
+    }
+}
+
+/// Held for as long as the staging file system is ours.
+fn lock(path: &Path, stage: &Path) -> Result<File, StagingError> {
+    let file = File::create(path).map_err(prepare(path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(StagingError::InUse { path: stage.to_owned() }),
+        Err(errno) => Err(StagingError::Prepare { path: path.to_owned(), source: errno.into() }),
     }
 }
 

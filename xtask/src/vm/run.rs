@@ -126,7 +126,9 @@ fn stty(arguments: &[&str]) -> Option<String> {
 
 /// The beginning of the script that the machine runs.
 fn environment(settings: &Settings) -> Vec<u8> {
+    // What systemd tells a service about itself is not for the command.
     let mut script = b"cd /work || exit 125\n\
+        unset INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE\n\
         export HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
         .to_vec();
     let passed_on = PASSED_ON.iter().filter_map(|name| Some((*name, env::var_os(name)?)));

@@ -34,6 +34,13 @@ pub(crate) fn unshare_fs() -> io::Result<()> {
         .map_err(io::Error::from)
 }
 
+/// Moves the calling thread into a copy of its mount namespace.
+pub(crate) fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: NEWNS touches no descriptor of another thread.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+        .map_err(io::Error::from)
+}
+
 /// Sets the ids with which the calling thread makes files. The calls report no errors: a failed change
 /// shows as `EOVERFLOW` or `EACCES` on the file operation that follows.
 pub(crate) fn set_thread_fs_ids(uid: u32, gid: u32) {

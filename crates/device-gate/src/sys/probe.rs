@@ -9,6 +9,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 // include/uapi/linux/sched.h. libc's CLONE_INTO_CGROUP is an int, in which bit 33 is lost.
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+const CLONE_NEWNS: u64 = 0x0002_0000;
+const CLONE_NEWUSER: u64 = 0x1000_0000;
 
 /// Where the child opens the path.
 pub(crate) struct Place<'a> {
@@ -41,12 +43,38 @@ pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Re
     }
 }
 
+/// Starts a child in new user and mount namespaces, which only waits to be killed.
+pub(crate) fn spawn_in_new_namespaces() -> io::Result<(OwnedFd, i64)> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: an all-zero clone_args is valid: every field is an integer.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = CLONE_PIDFD | CLONE_NEWUSER | CLONE_NEWNS;
+    args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
+    args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    // SAFETY: as in `spawn_opener`; the child runs only the loop below.
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            close_everything();
+            loop {
+                // SAFETY: a system call without arguments.
+                unsafe { libc::syscall(libc::SYS_pause) };
+            }
+        }
+        // SAFETY: CLONE_PIDFD stored a new descriptor, which nothing else owns.
+        pid => Ok((unsafe { OwnedFd::from_raw_fd(pidfd) }, pid)),
+    }
+}
+
 /// The child's whole life. Raw system calls only: it shares no locks with the threads it left behind, and
 /// glibc's set*id wrappers would signal threads that don't exist here.
 fn child(user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
     let entered = (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (mount < 0 || setns(mount, libc::CLONE_NEWNS))
-        && (user < 0 || become_root());
+        && (user < 0 || become_root())
+        && close_everything();
     let status = if entered && opens(path, flags) { 0 } else { last_errno() };
     loop {
         // SAFETY: ends this process alone, running no destructors of the parent's copy; does not return.
@@ -65,6 +93,13 @@ fn become_root() -> bool {
     // SAFETY: a system call on three integers.
     let user = unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) };
     group == 0 && user == 0
+}
+
+/// Nothing of the parent's may live on in a child that hangs: a uinput descriptor keeps its device, a link its
+/// grants.
+fn close_everything() -> bool {
+    // SAFETY: a system call on three integers; this process uses no descriptor any more.
+    unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) == 0 }
 }
 
 fn opens(path: &CStr, flags: i32) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -62,8 +62,10 @@ impl Socket {
     pub fn bind(path: &Path, for_everybody: bool) -> Result<Self, ListenError> {
         let lock = lock(path)?;
         let bind = |path: &Path| {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            match fs::symlink_metadata(path) {
+                // Left by a daemon that crashed: nobody holds the lock.
+                Ok(metadata) if metadata.file_type().is_socket() => fs::remove_file(path)?,
+                // Binding says that something else is in the way.
                 _ => {}
             }
             let listener = UnixListener::bind(path)?;

@@ -53,7 +53,7 @@ pub fn run(mut lifeline: UnixStream, cgroup: &Path, command: &[OsString]) -> Res
 fn make_inside() -> Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .context("could not make the sandbox's mounts private")?;
-    umask(Mode::empty());
+    let of_the_user = umask(Mode::empty());
     make_dev()?;
     let nosuid = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", "/run", "tmpfs", nosuid, c"mode=0755").context("could not mount /run")?;
@@ -62,7 +62,7 @@ fn make_inside() -> Result<()> {
     // The host's devices stay visible here, as in any container, but cannot be changed.
     mount_remount("/sys", MountFlags::BIND | MountFlags::RDONLY | none, c"")
         .context("could not make /sys read-only")?;
-    umask(Mode::from_raw_mode(0o022));
+    umask(of_the_user);
     Ok(())
 }
 

@@ -26,11 +26,6 @@ impl IdMap {
             (distance < range.count).then(|| range.outside.checked_add(distance))?
         })
     }
-
-    /// Whether every id is itself, as in the initial user namespace.
-    pub fn is_identity(&self) -> bool {
-        matches!(self.0[..], [Range { inside: 0, outside: 0, count: u32::MAX }])
-    }
 }
 
 impl FromStr for IdMap {
@@ -59,14 +54,12 @@ mod tests {
     #[test]
     fn the_initial_namespace_maps_every_id_to_itself() {
         let map: IdMap = "         0          0 4294967295\n".parse().unwrap();
-        assert!(map.is_identity());
         assert_eq!(map.to_host(1000), Some(1000));
     }
 
     #[test]
     fn several_ranges_with_a_hole() {
         let map: IdMap = "0 100000 1000\n1000 1000 1\n1001 101001 64535\n".parse().unwrap();
-        assert!(!map.is_identity());
         assert_eq!(map.to_host(0), Some(100_000));
         assert_eq!(map.to_host(1000), Some(1000));
         assert_eq!(map.to_host(65_535), Some(165_535));

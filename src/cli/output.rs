@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the place that prints")]
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -27,7 +28,8 @@ pub(super) fn error(detail: &str, hint: &str) {
 }
 
 pub(super) fn warning(detail: &str) {
-    eprintln!("warning: {detail}");
+    // A standard error that is gone must not end us before what we have started.
+    let _ = writeln!(std::io::stderr(), "warning: {detail}");
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<()> {

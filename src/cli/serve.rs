@@ -32,6 +32,8 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colours)
+        // A log that cannot be written must not bring the daemon down.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .init();
     if !rustix::process::geteuid().is_root() {

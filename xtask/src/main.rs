@@ -47,7 +47,7 @@ enum Bench {
         #[arg(long)]
         here: bool,
         /// How many plugs to measure.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 9)]
         rounds: u32,
     },
 }

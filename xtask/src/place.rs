@@ -26,7 +26,9 @@ pub(crate) fn here_or_in_vm(
     let mut build = Command::new("cargo");
     build.args(["build", "--bin", "hotseat"]).current_dir(tools::workspace()?);
     if matches!(profile, Profile::Release) {
-        build.arg("--release");
+        // And the programs of the bench.
+        build.args(["--release", "-p", "hotseat", "-p", "xtask"]);
+        build.args(["--bin", "bench-wolf", "--bin", "bench-fake-udev"]);
     }
     tools::run(&mut build)?;
     match why_not_here() {

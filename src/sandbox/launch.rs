@@ -18,6 +18,12 @@ pub enum LaunchError {
     /// Its cgroup could not be made.
     #[error("could not make the sandbox's cgroup (this needs root)")]
     Cgroup(#[source] CgroupError),
+    /// A sandbox of that name runs.
+    #[error("a sandbox `{name}` runs already; end it first, or choose another session")]
+    InUse {
+        /// The session.
+        name: String,
+    },
     /// Its device policy could not be attached.
     #[error("could not restrict the sandbox's devices")]
     Policy(#[source] PolicyError),
@@ -46,6 +52,10 @@ impl Sandbox {
     /// [`LaunchError`]; nothing is left then.
     pub fn prepare(name: &str, command: &[OsString]) -> Result<Self, LaunchError> {
         let cgroup = super::cgroup(name).map_err(LaunchError::Cgroup)?;
+        // Two in one cgroup would be taken for each other, and share what is granted.
+        if fs::read_to_string(cgroup.path().join("cgroup.procs")).is_ok_and(|all| !all.is_empty()) {
+            return Err(LaunchError::InUse { name: name.to_owned() });
+        }
         let prepared = Policy::container_default()
             .attach(&cgroup)
             .map_err(LaunchError::Policy)

@@ -29,8 +29,11 @@ pub(crate) struct Arguments {
 
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
-const IN_MACHINE_ONLY: [(&str, &str); 2] =
-    [("binary(e2e)", "tests/e2e"), ("binary(kernel)", "crates/vinput/tests/kernel.rs")];
+const IN_MACHINE_ONLY: [(&str, &str); 3] = [
+    ("binary(differential)", "tests/differential"),
+    ("binary(e2e)", "tests/e2e"),
+    ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
+];
 
 /// Tests that run on any machine, but skip without root.
 const IN_MACHINE_TOO: [(&str, &str); 2] =

@@ -2,21 +2,22 @@
 
 use crate::device::SysDevice;
 use crate::device_id::{DeviceId, DeviceIdError};
+use crate::hwdb::Hwdb;
 use crate::message::{Action, Message, ParseError};
 use crate::properties::{Properties, PropertyError};
 use crate::record::Record;
 use crate::stamp::Stamp;
-use crate::{rules, tags};
+use crate::{names, rules, tags};
 
 /// Everything udevd would say about one device, from its `add` to its `remove`.
 ///
 /// ```no_run
 /// use std::path::Path;
-/// use udev_forge::{Forged, Stamp, SysDevice, database::Database};
+/// use udev_forge::{Forged, Hwdb, Stamp, SysDevice, database::Database};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let device = SysDevice::read(Path::new("/sys/class/input/event5"))?;
-/// let forged = Forged::add(&device, Stamp::now()?);
+/// let forged = Forged::add(&device, &Hwdb::of_system()?, Stamp::now()?);
 /// Database::open("/run/hotseat/alice/udev".as_ref())?.write(&forged)?;
 /// let datagram = forged.add_message().encode();
 /// # Ok(())
@@ -27,6 +28,8 @@ pub struct Forged {
     stamp: Stamp,
     /// As [`SysDevice::kernel_properties`].
     kernel: Properties,
+    /// As [`SysDevice::driver`].
+    driver: Option<String>,
     /// What the rules add, with the properties whose key begins with a dot.
     rules: Properties,
     record: Record,
@@ -37,10 +40,14 @@ pub struct Forged {
 pub struct Parts {
     /// The kernel's properties, see [`SysDevice::kernel_properties`].
     pub kernel: Vec<(String, String)>,
+    /// The driver, see [`SysDevice::driver`].
+    pub driver: Option<String>,
     /// The rules' properties, also those with a dot.
     pub rules: Vec<(String, String)>,
     /// The tags.
     pub tags: Vec<String>,
+    /// Links to the node, relative to /dev.
+    pub devlinks: Vec<String>,
     /// [`Stamp::seqnum`] of the `add` event.
     pub seqnum: u64,
     /// [`Stamp::usec_initialized`].
@@ -57,6 +64,9 @@ pub enum PartsError {
     /// A tag that cannot be one.
     #[error("`{}` is not a tag", .0.escape_debug())]
     Tag(String),
+    /// A link that cannot be one.
+    #[error("`{}` is not a link in /dev", .0.escape_debug())]
+    Link(String),
     /// The kernel's properties do not make a device id.
     #[error("no id for the device")]
     Id(#[source] DeviceIdError),
@@ -69,29 +79,37 @@ pub enum PartsError {
 }
 
 impl Forged {
-    /// Applies the rules to a new device.
-    pub fn add(device: &SysDevice, stamp: Stamp) -> Self {
-        let outcome = rules::apply(device);
-        let tags = outcome.tags.into_iter().map(str::to_owned).collect();
-        let id = device.device_id().clone();
-        Self::assemble(id, device.kernel_properties().clone(), outcome.properties, tags, stamp)
+    /// Applies the rules to a new device, with what the hardware database knows of it.
+    pub fn add(device: &SysDevice, hwdb: &Hwdb, stamp: Stamp) -> Self {
+        let outcome = rules::apply(device, hwdb);
+        let tags: Vec<_> = outcome.tags.into_iter().map(str::to_owned).collect();
+        let mut record = Record::empty(device.device_id().clone());
+        record.tags = tags;
+        record.devlinks = outcome.devlinks.into_iter().collect();
+        let driver = device.driver().map(str::to_owned);
+        Self::assemble(
+            record,
+            device.kernel_properties().clone(),
+            driver,
+            outcome.properties,
+            stamp,
+        )
     }
 
+    /// Puts into `record`, which has the tags and links, what follows from the rest.
     fn assemble(
-        id: DeviceId,
+        mut record: Record,
         kernel: Properties,
+        driver: Option<String>,
         rules: Properties,
-        tags: Vec<String>,
         stamp: Stamp,
     ) -> Self {
-        let mut record = Record::empty(id);
         record.usec_initialized = stamp.usec_initialized;
         for (key, value) in rules.iter().filter(|(key, _)| is_stored(key)) {
             record.properties.put(key, value);
         }
-        record.current_tags.clone_from(&tags);
-        record.tags = tags;
-        Self { stamp, kernel, rules, record }
+        record.current_tags.clone_from(&record.tags);
+        Self { stamp, kernel, driver, rules, record }
     }
 
     /// The `add` message.
@@ -107,8 +125,20 @@ impl Forged {
         self.message(Action::Remove, seqnum, is_stored)
     }
 
+    /// The `bind` message, the kernel's event number being `seqnum`: it follows the `add` of a device on a
+    /// bus when a driver has taken it. `None` for a device without a driver.
+    pub fn bind_message(&self, seqnum: u64) -> Option<Message> {
+        self.driver.is_some().then(|| self.message(Action::Bind, seqnum, |_| true))
+    }
+
+    /// The `unbind` message, the kernel's event number being `seqnum`: it goes before the `remove` of a
+    /// device of which a [`bind_message`](Self::bind_message) told.
+    pub fn unbind_message(&self, seqnum: u64) -> Option<Message> {
+        self.driver.is_some().then(|| self.message(Action::Unbind, seqnum, |_| true))
+    }
+
     /// In systemd's order: what the kernel said, with the number between the node's name and its
-    /// numbers, then the time, the rules and the tags.
+    /// numbers, then the time, the rules, the links and the tags.
     fn message(&self, action: Action, seqnum: u64, keep: fn(&str) -> bool) -> Message {
         let seqnum = seqnum.max(1);
         let is_devnum = |key: &str| key == "MAJOR" || key == "MINOR";
@@ -116,7 +146,16 @@ impl Forged {
         let mut properties = Properties::new();
         properties.put("ACTION", action.as_str());
         for (key, value) in self.kernel.iter().filter(|(key, _)| !is_devnum(key)) {
+            // The kernel names the driver after the type (`dev_uevent` in drivers/base/core.c), and only
+            // while there is one.
+            let is_place = key != "DEVNAME" && key != "DEVTYPE";
+            if action == Action::Bind && is_place && key != "DEVPATH" && key != "SUBSYSTEM" {
+                self.put_driver(&mut properties);
+            }
             properties.put(key, value);
+        }
+        if action == Action::Bind {
+            self.put_driver(&mut properties);
         }
         properties.put("SEQNUM", &seqnum.to_string());
         for (key, value) in self.kernel.iter().filter(|(key, _)| is_devnum(key)) {
@@ -126,12 +165,22 @@ impl Forged {
         for (key, value) in self.rules.iter().filter(|(key, _)| keep(key)) {
             properties.put(key, value);
         }
+        if !self.record.devlinks.is_empty() {
+            let links = self.record.devlinks.iter().map(|link| format!("/dev/{link}"));
+            properties.put("DEVLINKS", &links.collect::<Vec<_>>().join(" "));
+        }
         if !self.tags().is_empty() {
             let tags = tags::join(self.tags());
             properties.put("TAGS", &tags);
             properties.put("CURRENT_TAGS", &tags);
         }
         Message { action, seqnum, properties }
+    }
+
+    fn put_driver(&self, properties: &mut Properties) {
+        if let Some(driver) = &self.driver {
+            properties.put("DRIVER", driver);
+        }
     }
 
     /// The database record.
@@ -157,7 +206,9 @@ impl Forged {
         Parts {
             kernel: pairs(&self.kernel),
             rules: pairs(&self.rules),
+            driver: self.driver.clone(),
             tags: self.tags().to_vec(),
+            devlinks: self.record.devlinks.clone(),
             seqnum: self.stamp.seqnum,
             usec_initialized: self.stamp.usec_initialized,
         }
@@ -171,12 +222,24 @@ impl Forged {
     pub fn from_parts(parts: Parts) -> Result<Self, PartsError> {
         let kernel = collect(&parts.kernel)?;
         let rules = collect(&parts.rules)?;
+        if let Some(driver) = &parts.driver {
+            Properties::new().set("DRIVER", driver).map_err(PartsError::Property)?;
+        }
         if let Some(tag) = parts.tags.iter().find(|tag| !tags::is_tag(tag)) {
             return Err(PartsError::Tag(tag.clone()));
         }
+        let is_link = |link: &&String| {
+            names::is_clean_path(&format!("/{link}")) && !link.contains(char::is_whitespace)
+        };
+        if let Some(link) = parts.devlinks.iter().find(|link| !is_link(link)) {
+            return Err(PartsError::Link(link.clone()));
+        }
         let id = DeviceId::of_kernel(&kernel).map_err(PartsError::Id)?;
+        let mut record = Record::empty(id);
+        record.tags = parts.tags;
+        record.devlinks = parts.devlinks;
         let stamp = Stamp { seqnum: parts.seqnum, usec_initialized: parts.usec_initialized };
-        let forged = Self::assemble(id, kernel, rules, parts.tags, stamp);
+        let forged = Self::assemble(record, kernel, parts.driver, rules, stamp);
 
         for message in [forged.add_message(), forged.remove_message(1)] {
             let checked = Message::new(message.properties.clone()).map_err(PartsError::Message)?;

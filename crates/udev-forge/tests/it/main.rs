@@ -6,5 +6,6 @@ mod acceptance;
 mod database;
 mod fixture;
 mod golden;
+mod hwdb;
 mod input_id;
 mod rules;

@@ -1,8 +1,37 @@
 //! Every known difference, and why it is one.
 
-use udev_forge::Message;
+use udev_forge::Action;
 
-/// Why udevd's message or record of this device may say something else under `key`.
-pub(crate) fn reason(_message: &Message, _key: &str) -> Option<&'static str> {
+/// A line that udevd wrote otherwise.
+pub(crate) struct Difference<'a> {
+    /// Of the message; `None` in a record.
+    pub(crate) action: Option<Action>,
+    pub(crate) devpath: &'a str,
+    /// The key, or in parentheses what was compared.
+    pub(crate) key: &'a str,
+}
+
+/// Why the difference is none that a program could be hurt by.
+pub(crate) fn reason(difference: &Difference<'_>) -> Option<&'static str> {
+    let Difference { action, devpath, key } = *difference;
+    if key == "(order)" {
+        return Some(
+            "order of the keys: no receiver looks at it, and udevd's depends on which rule first asked \
+             for all properties",
+        );
+    }
+    if action == Some(Action::Change) {
+        return Some(
+            "change: something happened to a device that was there before, such as a lamp that was lit; \
+             never forged for a live device",
+        );
+    }
+    let is_on_usb = devpath.contains("/usb1") || devpath.contains("/usb2");
+    if is_on_usb && matches!(action, Some(Action::Unbind | Action::Remove)) {
+        return Some(
+            "unbind and remove on a real USB bus: udevd runs its rules on unbind too, when most of the \
+             device has gone from sysfs, and loses what it knew; how much is a matter of luck",
+        );
+    }
     None
 }

@@ -19,15 +19,16 @@ use std::path::Path;
 
 use compare::Comparison;
 use genuine::Udevd;
+use udev_forge::Sysfs;
 use vinput::uinput::Device;
 use vinput::{DeviceName, Profile, Reaper};
 
-/// Plugs and unplugs a device, compares everything that is said of it, and fails on a difference that is not
-/// known.
-fn compare<D>(what: &str, create: impl FnOnce() -> D, destroy: impl FnOnce(D)) {
-    let udevd = Udevd::listen();
+/// Plugs and unplugs a device, compares everything that is said of what is below `place` in sysfs, and fails
+/// on a difference that is not known.
+fn compare<D>(what: &str, place: &str, create: impl FnOnce(&Udevd) -> D, destroy: impl FnOnce(D)) {
+    let udevd = Udevd::listen(place);
     let mut comparison = Comparison::new(what);
-    let device = create();
+    let device = create(&udevd);
     comparison.added(&udevd.settled());
     destroy(device);
     comparison.removed(&udevd.settled());
@@ -38,12 +39,13 @@ fn compare<D>(what: &str, create: impl FnOnce() -> D, destroy: impl FnOnce(D)) {
 fn every_profile() {
     let reaper = Reaper::new().unwrap();
     for profile in Profile::builtins() {
-        for phys in ["", "hotseat/differential/0"] {
-            let create = || {
+        for phys in ["hotseat/differential/0", "usb-0000:00:14.0-6.3.1/input0"] {
+            let create = |_: &Udevd| {
                 let phys = DeviceName::new(phys).unwrap();
                 Device::create(profile, profile.device_name(), &phys).unwrap()
             };
-            compare(profile.name(), create, |device| reaper.close(device).wait());
+            let destroy = |device| reaper.close(device).wait();
+            compare(profile.name(), "/devices/virtual/input/", create, destroy);
         }
     }
 }
@@ -51,7 +53,8 @@ fn every_profile() {
 #[test]
 fn hid_devices() {
     for model in hid::MODELS {
-        compare(model.name, || hid::Uhid::create(model), drop);
+        let create = |_: &Udevd| hid::Uhid::create(model);
+        compare(model.name, "/devices/virtual/misc/uhid/", create, drop);
     }
 }
 
@@ -62,8 +65,39 @@ fn usb_devices() {
     let driver = Path::new("/sys/bus/pci/drivers/xhci_hcd");
     let entries = std::fs::read_dir(driver).unwrap().map(|entry| entry.unwrap().file_name());
     let address = entries.into_iter().find(|name| name.to_string_lossy().contains(':')).unwrap();
+    let controller = driver.join(&address).canonicalize().unwrap();
+    let place = format!("{}/usb", controller.strip_prefix("/sys").unwrap().display());
+    let devices = || Sysfs::new().tree(&controller).unwrap().len();
+
     let write = |file| std::fs::write(driver.join(file), address.as_encoded_bytes()).unwrap();
+    let all = devices();
     write("unbind");
-    compare("usb", || write("bind"), |()| write("unbind"));
+    let bind = |udevd: &Udevd| {
+        write("bind");
+        // Hubs look for their devices in their own time.
+        udevd.wait_until(|| devices() == all);
+    };
+    compare("usb", &format!("/{place}"), bind, |()| write("unbind"));
     write("bind");
+}
+
+#[test]
+fn what_is_there_already() {
+    let sysfs = Sysfs::new();
+    let mut comparison = Comparison::new("everything");
+    for class in [
+        "bus/hid/devices",
+        "bus/usb/devices",
+        "class/hidraw",
+        "class/input",
+        "class/leds",
+        "class/power_supply",
+        "class/tty",
+    ] {
+        // A class that this machine has nothing of need not be there.
+        for entry in std::fs::read_dir(Path::new("/sys").join(class)).into_iter().flatten() {
+            comparison.there(&sysfs, &entry.unwrap().path());
+        }
+    }
+    comparison.finish();
 }

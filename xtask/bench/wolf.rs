@@ -101,8 +101,8 @@ impl Wolf {
             fs::remove_file(path).context("removing a record")?;
         }
         for (node, forged) in &pad.nodes {
-            let seqnum = Stamp::now().context("numbering an event")?.seqnum;
-            let message = hex(&forged.remove_message(seqnum));
+            let stamp = Stamp::now().context("numbering an event")?;
+            let message = hex(&forged.remove_message(stamp));
             self.exec(&format!("fake-udev {message} && rm /dev/{}", node.devname))?;
         }
         drop(pad.device);

@@ -29,15 +29,15 @@ pub(crate) struct Arguments {
 
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
-const IN_MACHINE_ONLY: [(&str, &str); 3] = [
+const IN_MACHINE_ONLY: &[(&str, &str)] = &[
     ("binary(differential)", "tests/differential"),
     ("binary(e2e)", "tests/e2e"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
 ];
 
 /// Tests that run on any machine, but skip without root.
-const IN_MACHINE_TOO: [(&str, &str); 2] =
-    [("package(device-gate)", "crates/device-gate"), ("package(udev-forge)", "crates/udev-forge")];
+const IN_MACHINE_TOO: &[(&str, &str)] =
+    &[("package(device-gate)", "crates/device-gate"), ("package(udev-forge)", "crates/udev-forge")];
 
 /// `cargo xtask test`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -65,7 +65,7 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
         })?;
         gate.step("tests on this machine", || {
-            here = nextest_here(&format!("not ({})", any_of(&IN_MACHINE_ONLY)?), &[])?;
+            here = nextest_here(&format!("not ({})", any_of(IN_MACHINE_ONLY)?), &[])?;
             Ok(count(&here))
         })?;
         gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;

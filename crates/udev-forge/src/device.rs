@@ -236,6 +236,10 @@ fn kernel_properties(own: &Object, devnum: Option<(u32, u32)>) -> Properties {
     kernel.put("DEVPATH", &own.devpath);
     kernel.put("SUBSYSTEM", &own.subsystem);
     for (key, value) in own.uevent.iter().filter(|(key, _)| !OURS.contains(key)) {
+        // What is empty does not arrive: libudev takes it for a property to delete.
+        if value.is_empty() {
+            continue;
+        }
         if key != "DEVNAME" {
             kernel.put(key, value);
         } else if let Some(path) = names::dev_path(value).filter(|_| devnum.is_some()) {

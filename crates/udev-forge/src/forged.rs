@@ -114,33 +114,41 @@ impl Forged {
 
     /// The `add` message.
     pub fn add_message(&self) -> Message {
-        self.message(Action::Add, self.stamp.seqnum, |_| true)
+        self.message(Action::Add, self.stamp, |_| true)
     }
 
-    /// The `remove` message, the kernel's event number being `seqnum`; 0 is sent as 1.
+    /// The `remove` message; `stamp` is that of the removal.
     ///
     /// It has the properties of the record, for programs that take no notice of the removal of a device
     /// without `ID_INPUT_JOYSTICK`, and the time of the `add`.
-    pub fn remove_message(&self, seqnum: u64) -> Message {
-        self.message(Action::Remove, seqnum, is_stored)
+    pub fn remove_message(&self, stamp: Stamp) -> Message {
+        self.message(Action::Remove, self.later(stamp), is_stored)
     }
 
-    /// The `bind` message, the kernel's event number being `seqnum`: it follows the `add` of a device on a
-    /// bus when a driver has taken it. `None` for a device without a driver.
-    pub fn bind_message(&self, seqnum: u64) -> Option<Message> {
-        self.driver.is_some().then(|| self.message(Action::Bind, seqnum, |_| true))
+    /// The `bind` message: it follows the `add` of a device on a bus when a driver has taken it. `None` for
+    /// a device without a driver.
+    pub fn bind_message(&self, stamp: Stamp) -> Option<Message> {
+        self.driver.is_some().then(|| self.message(Action::Bind, self.later(stamp), |_| true))
     }
 
-    /// The `unbind` message, the kernel's event number being `seqnum`: it goes before the `remove` of a
-    /// device of which a [`bind_message`](Self::bind_message) told.
-    pub fn unbind_message(&self, seqnum: u64) -> Option<Message> {
-        self.driver.is_some().then(|| self.message(Action::Unbind, seqnum, |_| true))
+    /// The `unbind` message: it goes before the `remove` of a device of which a
+    /// [`bind_message`](Self::bind_message) told.
+    pub fn unbind_message(&self, stamp: Stamp) -> Option<Message> {
+        self.driver.is_some().then(|| self.message(Action::Unbind, self.later(stamp), |_| true))
     }
 
-    /// In systemd's order: what the kernel said, with the number between the node's name and its
-    /// numbers, then the time, the rules, the links and the tags.
-    fn message(&self, action: Action, seqnum: u64, keep: fn(&str) -> bool) -> Message {
-        let seqnum = seqnum.max(1);
+    /// The stamp of a later event. The time of the first is known if there is a record to know it from.
+    fn later(&self, stamp: Stamp) -> Stamp {
+        let is_known = !self.record.text().is_empty();
+        let first = self.stamp.usec_initialized;
+        let usec_initialized = if is_known { first } else { stamp.usec_initialized };
+        Stamp { usec_initialized, ..stamp }
+    }
+
+    /// What the kernel said, with the number between the node's name and its numbers, then the time, the
+    /// rules, the links and the tags.
+    fn message(&self, action: Action, stamp: Stamp, keep: fn(&str) -> bool) -> Message {
+        let seqnum = stamp.seqnum.max(1);
         let is_devnum = |key: &str| key == "MAJOR" || key == "MINOR";
 
         let mut properties = Properties::new();
@@ -148,11 +156,16 @@ impl Forged {
         for (key, value) in self.kernel.iter().filter(|(key, _)| !is_devnum(key)) {
             // The kernel names the driver after the type (`dev_uevent` in drivers/base/core.c), and only
             // while there is one.
-            let is_place = key != "DEVNAME" && key != "DEVTYPE";
-            if action == Action::Bind && is_place && key != "DEVPATH" && key != "SUBSYSTEM" {
+            if action == Action::Bind
+                && !["DEVNAME", "DEVPATH", "DEVTYPE", "SUBSYSTEM"].contains(&key)
+            {
                 self.put_driver(&mut properties);
             }
-            properties.put(key, value);
+            // So that nobody loads a driver for what is going (`zap_modalias_env` in
+            // lib/kobject_uevent.c).
+            if action != Action::Unbind || key != "MODALIAS" {
+                properties.put(key, value);
+            }
         }
         if action == Action::Bind {
             self.put_driver(&mut properties);
@@ -161,7 +174,7 @@ impl Forged {
         for (key, value) in self.kernel.iter().filter(|(key, _)| is_devnum(key)) {
             properties.put(key, value);
         }
-        properties.put("USEC_INITIALIZED", &self.stamp.usec_initialized.to_string());
+        properties.put("USEC_INITIALIZED", &stamp.usec_initialized.to_string());
         for (key, value) in self.rules.iter().filter(|(key, _)| keep(key)) {
             properties.put(key, value);
         }
@@ -241,7 +254,7 @@ impl Forged {
         let stamp = Stamp { seqnum: parts.seqnum, usec_initialized: parts.usec_initialized };
         let forged = Self::assemble(record, kernel, parts.driver, rules, stamp);
 
-        for message in [forged.add_message(), forged.remove_message(1)] {
+        for message in [forged.add_message(), forged.remove_message(stamp)] {
             let checked = Message::new(message.properties.clone()).map_err(PartsError::Message)?;
             if checked != message {
                 return Err(PartsError::Contradiction);

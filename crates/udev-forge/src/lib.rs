@@ -32,7 +32,7 @@
 //!
 //! // The device goes: the record first, then the message.
 //! database.remove(&forged)?;
-//! sender.send(&forged.remove_message(Stamp::now()?.seqnum), &container_root)?;
+//! sender.send(&forged.remove_message(Stamp::now()?), &container_root)?;
 //! # Ok(())
 //! # }
 //! ```

@@ -220,7 +220,10 @@ fn a_hidraw_node_belongs_to_the_seat() {
 fn the_number_of_an_event_is_never_zero() {
     let pad = forge(&PAD, Some("event5"), 0, 0);
     assert_eq!(pad.add_message().seqnum(), 1);
-    assert_eq!(pad.remove_message(0).properties().get("SEQNUM"), Some("1"));
+    assert_eq!(
+        pad.remove_message(Stamp { seqnum: 0, usec_initialized: 0 }).properties().get("SEQNUM"),
+        Some("1")
+    );
 }
 
 #[test]

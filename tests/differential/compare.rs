@@ -7,11 +7,14 @@ use std::path::Path;
 
 use udev_forge::{Action, Forged, Hwdb, Message, Record, Stamp, SysDevice, Sysfs};
 
+use crate::genuine;
 use crate::known::{self, Difference};
 
 /// Everything said of one piece of hardware.
 pub(crate) struct Comparison {
     what: String,
+    /// The version of systemd.
+    systemd: u32,
     hwdb: Hwdb,
     /// By devpath.
     forged: BTreeMap<String, Forged>,
@@ -24,6 +27,7 @@ impl Comparison {
     pub(crate) fn new(what: &str) -> Self {
         Self {
             what: what.to_owned(),
+            systemd: genuine::version(),
             hwdb: Hwdb::of_system().unwrap(),
             forged: BTreeMap::new(),
             compared: 0,
@@ -178,7 +182,7 @@ impl Comparison {
         genuine: &str,
         ours: &str,
     ) {
-        match known::reason(&Difference { action, devpath, key }) {
+        match known::reason(self.systemd, &Difference { action, devpath, key }) {
             Some(reason) => *self.known.entry(reason).or_default() += 1,
             None => {
                 let action = action.map_or("record", Action::as_str);

@@ -52,6 +52,13 @@ impl Udevd {
     }
 }
 
-fn settle() {
+/// The version of systemd, such as 257.
+pub(crate) fn version() -> u32 {
+    let said = Command::new("udevadm").arg("--version").output().unwrap().stdout;
+    String::from_utf8(said).unwrap().trim().parse().unwrap()
+}
+
+/// Waits until udevd has nothing to do.
+pub(crate) fn settle() {
     assert!(Command::new("udevadm").arg("settle").status().unwrap().success());
 }

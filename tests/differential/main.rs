@@ -15,6 +15,8 @@ mod genuine;
 mod hid;
 mod known;
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
 
 use compare::Comparison;
@@ -63,26 +65,49 @@ fn usb_devices() {
     // QEMU's controller is unplugged and plugged again with everything on it: genuine events, not those of
     // `udevadm trigger`.
     let driver = Path::new("/sys/bus/pci/drivers/xhci_hcd");
-    let entries = std::fs::read_dir(driver).unwrap().map(|entry| entry.unwrap().file_name());
+    let entries = fs::read_dir(driver).unwrap().map(|entry| entry.unwrap().file_name());
     let address = entries.into_iter().find(|name| name.to_string_lossy().contains(':')).unwrap();
     let controller = driver.join(&address).canonicalize().unwrap();
-    let place = format!("{}/usb", controller.strip_prefix("/sys").unwrap().display());
+    let place = format!("/{}/usb", controller.strip_prefix("/sys").unwrap().display());
     let devices = || Sysfs::new().tree(&controller).unwrap().len();
 
-    let write = |file| std::fs::write(driver.join(file), address.as_encoded_bytes()).unwrap();
     let all = devices();
-    write("unbind");
+    let plugged = Plugged { driver, address: &address };
+    plugged.write("unbind");
     let bind = |udevd: &Udevd| {
-        write("bind");
+        plugged.write("bind");
         // Hubs look for their devices in their own time.
         udevd.wait_until(|| devices() == all);
     };
-    compare("usb", &format!("/{place}"), bind, |()| write("unbind"));
-    write("bind");
+    compare("usb", &place, bind, |()| plugged.write("unbind"));
+
+    let udevd = Udevd::listen(&place);
+    bind(&udevd);
+    udevd.settled();
+}
+
+/// A controller that is bound to its driver again, whatever became of the test.
+struct Plugged<'a> {
+    driver: &'a Path,
+    address: &'a OsStr,
+}
+
+impl Plugged<'_> {
+    fn write(&self, file: &str) {
+        fs::write(self.driver.join(file), self.address.as_encoded_bytes()).unwrap();
+    }
+}
+
+impl Drop for Plugged<'_> {
+    fn drop(&mut self) {
+        // Fails when it is bound.
+        let _ = fs::write(self.driver.join("bind"), self.address.as_encoded_bytes());
+    }
 }
 
 #[test]
 fn what_is_there_already() {
+    genuine::settle();
     let sysfs = Sysfs::new();
     let mut comparison = Comparison::new("everything");
     for class in [
@@ -95,7 +120,7 @@ fn what_is_there_already() {
         "class/tty",
     ] {
         // A class that this machine has nothing of need not be there.
-        for entry in std::fs::read_dir(Path::new("/sys").join(class)).into_iter().flatten() {
+        for entry in fs::read_dir(Path::new("/sys").join(class)).into_iter().flatten() {
             comparison.there(&sysfs, &entry.unwrap().path());
         }
     }

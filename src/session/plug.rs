@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
-use udev_forge::{Axis, Forged, Sysfs};
+use udev_forge::{Axis, Forged, KernelEvents, Sysfs};
 use vinput::profile::ControlKind;
 use vinput::{DeviceName, Profile, uinput};
 
@@ -54,8 +54,9 @@ fn plug_slot(
     request: PlugRequest,
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
+    let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &request)?);
-    let parts = match read_parts(engine, request.profile, &device) {
+    let parts = match read_parts(engine, request.profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
             engine.reaper.close(device).wait();
@@ -98,14 +99,18 @@ fn read_parts(
     engine: &Engine,
     profile: &Profile,
     device: &uinput::Device,
+    events: &KernelEvents,
 ) -> Result<Vec<Part>, Error> {
+    let seqnums = events.added();
     let sysfs = Sysfs::new();
     let hwdb = engine.hwdb();
     let mut parts = Vec::new();
     for syspath in sysfs.tree(device.syspath()).map_err(Error::ReadDevice)? {
         let mut sys_device = sysfs.read(&syspath).map_err(Error::ReadDevice)?;
         sys_device.set_axes(axes(profile));
-        let forged = Forged::add(&sys_device, &hwdb, engine.stamp().map_err(Error::Stamp)?);
+        let mut stamp = engine.stamp().map_err(Error::Stamp)?;
+        stamp.seqnum = seqnums.get(sys_device.devpath()).copied().unwrap_or(stamp.seqnum);
+        let forged = Forged::add(&sys_device, &hwdb, stamp);
         let node = device.nodes().iter().find(|node| node.syspath == syspath).cloned();
         parts.push(Part { forged, node });
     }

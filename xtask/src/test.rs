@@ -33,8 +33,11 @@ const IN_MACHINE_ONLY: [(&str, &str); 2] =
     [("binary(e2e)", "tests/e2e"), ("binary(kernel)", "crates/vinput/tests/kernel.rs")];
 
 /// Tests that run on any machine, but skip without root.
-const IN_MACHINE_TOO: [(&str, &str); 2] =
-    [("package(device-gate)", "crates/device-gate"), ("package(udev-forge)", "crates/udev-forge")];
+const IN_MACHINE_TOO: [(&str, &str); 3] = [
+    ("package(device-gate)", "crates/device-gate"),
+    ("package(udev-forge)", "crates/udev-forge"),
+    ("package(udev-forge-cli)", "crates/udev-forge-cli"),
+];
 
 /// `cargo xtask test`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -68,7 +71,7 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
         gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;
     }
 
-    let in_machine = any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?;
+    let in_machine = any_of(&[&IN_MACHINE_ONLY[..], &IN_MACHINE_TOO].concat())?;
     if arguments.fast {
         gate.left_out(
             "tests in the test machine: --fast; the gate is `cargo xtask test` without it",

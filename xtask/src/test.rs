@@ -10,7 +10,7 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, bail};
 
 use crate::report::Report;
-use crate::{place, tools, vm};
+use crate::{fuzz, place, tools, vm};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Run nothing but those tests of the test machine whose names contain one of these.
     filter: Vec<String>,
 }
+
+/// Not a member of the workspace, so that the fuzzer has its own flags.
+const FUZZ: &str = "fuzz/Cargo.toml";
 
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
@@ -60,15 +63,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
     let mut here = Report::default();
     if arguments.filter.is_empty() {
-        gate.step("formatting", || cargo(&["fmt", "--all", "--check"]))?;
+        gate.step("formatting", || {
+            cargo(&["fmt", "--all", "--check"])?;
+            cargo(&["fmt", "--manifest-path", FUZZ, "--check"])
+        })?;
         gate.step("clippy", || {
-            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+            let folder = tools::target()?.join("fuzz").to_string_lossy().into_owned();
+            let fuzz = ["clippy", "--manifest-path", FUZZ, "--target-dir", &folder];
+            cargo(&[&fuzz[..], &["--", "-D", "warnings"]].concat())
         })?;
         gate.step("tests on this machine", || {
             here = nextest_here(&format!("not ({})", any_of(&IN_MACHINE_ONLY)?), &[])?;
             Ok(count(&here))
         })?;
         gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;
+        gate.step("fuzzing", fuzz::gate)?;
     }
 
     let in_machine = any_of(&[&IN_MACHINE_ONLY[..], &IN_MACHINE_TOO].concat())?;

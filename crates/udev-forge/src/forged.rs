@@ -1,5 +1,7 @@
 //! A device made ready to be announced.
 
+use std::collections::BTreeSet;
+
 use crate::device::SysDevice;
 use crate::device_id::{DeviceId, DeviceIdError};
 use crate::message::{Action, Message, ParseError};
@@ -54,8 +56,8 @@ pub enum PartsError {
     /// A key or value that cannot be a property.
     #[error("not a property")]
     Property(#[source] PropertyError),
-    /// A tag that cannot be one.
-    #[error("`{}` is not a tag", .0.escape_debug())]
+    /// A tag that cannot be one, or is there twice.
+    #[error("`{}` is not a tag, or is there twice", .0.escape_debug())]
     Tag(String),
     /// The kernel's properties do not make a device id.
     #[error("no id for the device")]
@@ -171,7 +173,8 @@ impl Forged {
     pub fn from_parts(parts: Parts) -> Result<Self, PartsError> {
         let kernel = collect(&parts.kernel)?;
         let rules = collect(&parts.rules)?;
-        if let Some(tag) = parts.tags.iter().find(|tag| !tags::is_tag(tag)) {
+        let mut seen = BTreeSet::new();
+        if let Some(tag) = parts.tags.iter().find(|tag| !tags::is_tag(tag) || !seen.insert(*tag)) {
             return Err(PartsError::Tag(tag.clone()));
         }
         let id = DeviceId::of_kernel(&kernel).map_err(PartsError::Id)?;

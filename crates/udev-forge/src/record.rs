@@ -90,21 +90,19 @@ impl Record {
             .filter(|(key, value)| !key.starts_with('.') && !value.is_empty());
         let properties: Vec<String> =
             properties.map(|(key, value)| format!("E:{key}={value}\n")).collect();
-        if self.devlinks.is_empty()
-            && self.priority == 0
-            && properties.is_empty()
-            && self.tags.is_empty()
-            && self.current_tags.is_empty()
-        {
-            return String::new();
-        }
-
         let mut text = String::new();
         if self.id.has_node() {
             text.extend(self.devlinks.iter().map(|link| format!("S:{link}\n")));
             if self.priority != 0 {
                 text += &format!("L:{}\n", self.priority);
             }
+        }
+        if text.is_empty()
+            && properties.is_empty()
+            && self.tags.is_empty()
+            && self.current_tags.is_empty()
+        {
+            return text;
         }
         if self.usec_initialized > 0 {
             text += &format!("I:{}\n", self.usec_initialized);
@@ -253,6 +251,8 @@ mod tests {
         let text = "S:input/by-id/x\nL:-100\nI:1\nE:A=1\nV:1\n";
         assert_eq!(Record::parse(id("c13:69"), text).unwrap().text(), text);
         assert_eq!(Record::parse(id("+input:input1"), text).unwrap().text(), "I:1\nE:A=1\nV:1\n");
+        let only_links = Record::parse(id("+input:input1"), "S:input/by-id/x\nV:1\n").unwrap();
+        assert_eq!(only_links.text(), "");
     }
 
     #[test]

@@ -53,6 +53,14 @@ enum Bench {
         #[arg(long, default_value_t = 9)]
         rounds: u32,
     },
+    /// How long udev-forge takes to tell of a pad, against systemd-udevd.
+    Udev {
+        #[command(flatten)]
+        machine: vm::Settings,
+        /// How many pads to measure.
+        #[arg(long, default_value_t = 21)]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -64,6 +72,7 @@ fn main() -> ExitCode {
         Task::Demo { here: false } => {
             place::here_or_in_vm(place::Profile::Debug, &["demo"], demo::run_here)
         }
+        Task::Bench { what: Bench::Udev { machine, rounds } } => bench::udev(&machine, rounds),
         Task::Bench { what: Bench::Plug { here: true, rounds } } => {
             bench::run_here(rounds).map(|()| ExitCode::SUCCESS)
         }

@@ -294,6 +294,22 @@ mod tests {
         }
 
         #[test]
+        fn what_was_read_is_written_the_same_each_time(
+            name in "c[1-9]:0|[+]input:input[1-9]",
+            lines in proptest::collection::vec(
+                "S:input/[a-z]{1,3}|L:-?[0-9]{1,3}|I:[0-9]{1,9}|W:1|V:1\
+                 |E:[.]?[AB](=|=\\PC{0,9})|[GQ]:[ab]",
+                0..12,
+            ),
+        ) {
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            if let Ok(record) = Record::parse(id(&name), &text) {
+                let again = Record::parse(id(&name), &record.text()).unwrap();
+                prop_assert_eq!(again.text(), record.text());
+            }
+        }
+
+        #[test]
         fn parsing_never_panics(text in any::<String>()) {
             let _ = Record::parse(id("c13:69"), &text);
         }

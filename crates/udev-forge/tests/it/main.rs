@@ -6,5 +6,6 @@ mod acceptance;
 mod database;
 mod fixture;
 mod golden;
+mod hostile;
 mod input_id;
 mod rules;

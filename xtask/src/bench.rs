@@ -3,8 +3,11 @@
 //! `plug` compares Hotseat with the way that Wolf goes: from the request for a pad to the instant at which a
 //! program in the container, told by libudev, has opened its node. Both ways make the same kernel device with
 //! the same code, each for a container of its own, in turns; in both containers the same program listens.
+//!
+//! `udev` compares udev-forge with systemd-udevd.
 
 mod sides;
+mod udev;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,6 +18,8 @@ use self::sides::{Hotseat, Plug, Side, Wolf, need_docker};
 use crate::demo::daemon::{self, Daemon, ms};
 use crate::demo::program::Program;
 use crate::tools;
+
+pub(crate) use self::udev::run as udev;
 
 /// How many times faster Hotseat has to be.
 const GOAL: f64 = 40.0;

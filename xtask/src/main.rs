@@ -1,7 +1,8 @@
-//! Development tasks of Hotseat: `cargo xtask demo | test | bench | vm`.
+//! Development tasks of Hotseat: `cargo xtask demo | test | fuzz | bench | vm`.
 
 mod bench;
 mod demo;
+mod fuzz;
 mod place;
 mod report;
 mod test;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Task {
     /// The gate: formatting, clippy, unit tests, and the end-to-end tests in the test machine.
     Test(test::Arguments),
+    /// Look for inputs that break udev-forge.
+    Fuzz(fuzz::Arguments),
     /// Run a command in the test machine: Debian with a real kernel, systemd, Docker and Podman.
     Vm(vm::Arguments),
     /// Show the product at work, here when this machine has uinput, otherwise in the test machine.
@@ -50,16 +53,26 @@ enum Bench {
         #[arg(long, default_value_t = 9)]
         rounds: u32,
     },
+    /// How long udev-forge takes to tell of a pad, against systemd-udevd.
+    Udev {
+        #[command(flatten)]
+        machine: vm::Settings,
+        /// How many pads to measure.
+        #[arg(long, default_value_t = 21)]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),
         Task::Demo { here: true } => demo::run_here().map(|()| ExitCode::SUCCESS),
         Task::Demo { here: false } => {
             place::here_or_in_vm(place::Profile::Debug, &["demo"], demo::run_here)
         }
+        Task::Bench { what: Bench::Udev { machine, rounds } } => bench::udev(&machine, rounds),
         Task::Bench { what: Bench::Plug { here: true, rounds } } => {
             bench::run_here(rounds).map(|()| ExitCode::SUCCESS)
         }

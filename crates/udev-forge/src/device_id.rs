@@ -58,9 +58,9 @@ impl FromStr for DeviceId {
     type Err = DeviceIdError;
 
     fn from_str(text: &str) -> Result<Self, DeviceIdError> {
-        let number = |digits: &str| {
-            digits.parse::<u32>().is_ok() && digits.bytes().all(|byte| byte.is_ascii_digit())
-        };
+        // As the kernel and udevd write it, so that a device has one name only.
+        let number =
+            |digits: &str| digits.parse::<u32>().is_ok_and(|number| number.to_string() == digits);
         let both = |rest: &str, valid: fn(&str) -> bool| {
             rest.split_once(':').is_some_and(|(left, right)| valid(left) && valid(right))
         };
@@ -101,7 +101,9 @@ mod tests {
     #[test]
     fn nothing_that_leaves_the_directory_is_an_id() {
         let long = format!("+input:{}", "x".repeat(255));
-        for id in ["", "c", "c13", "c13:+9", "c13:6\n", "n", "x1:2", "+input", "+:a", "+input:"] {
+        for id in [
+            "", "c", "c13", "c13:+9", "c13:069", "c13:6\n", "n", "x1:2", "+input", "+:a", "+input:",
+        ] {
             assert!(id.parse::<DeviceId>().is_err(), "{id}");
         }
         for id in ["+input:../../etc/passwd", "+a/b:c", &long] {

@@ -1,5 +1,7 @@
 //! A device made ready to be announced.
 
+use std::collections::BTreeSet;
+
 use crate::device::SysDevice;
 use crate::device_id::{DeviceId, DeviceIdError};
 use crate::hwdb::Hwdb;
@@ -61,8 +63,8 @@ pub enum PartsError {
     /// A key or value that cannot be a property.
     #[error("not a property")]
     Property(#[source] PropertyError),
-    /// A tag that cannot be one.
-    #[error("`{}` is not a tag", .0.escape_debug())]
+    /// A tag that cannot be one, or is there twice.
+    #[error("`{}` is not a tag, or is there twice", .0.escape_debug())]
     Tag(String),
     /// A link that cannot be one.
     #[error("`{}` is not a link in /dev", .0.escape_debug())]
@@ -238,7 +240,8 @@ impl Forged {
         if let Some(driver) = &parts.driver {
             Properties::new().set("DRIVER", driver).map_err(PartsError::Property)?;
         }
-        if let Some(tag) = parts.tags.iter().find(|tag| !tags::is_tag(tag)) {
+        let mut seen = BTreeSet::new();
+        if let Some(tag) = parts.tags.iter().find(|tag| !tags::is_tag(tag) || !seen.insert(*tag)) {
             return Err(PartsError::Tag(tag.clone()));
         }
         let is_link = |link: &&String| {

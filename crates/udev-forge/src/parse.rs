@@ -92,7 +92,7 @@ impl Message {
         };
         let body = body.ok_or(ParseError::Offset(header.properties_offset))?;
 
-        let properties = read_properties(body)?;
+        let properties = Properties::from_wire(body)?;
         let expected = Filters::of(&properties);
         let message = Self::new(properties)?;
         if header.filters.subsystem != expected.subsystem {
@@ -133,16 +133,24 @@ impl Header {
     }
 }
 
-fn read_properties(body: &[u8]) -> Result<Properties, ParseError> {
-    let text = str::from_utf8(body).map_err(|_| ParseError::NotUtf8)?;
-    let text = text.strip_suffix('\0').ok_or(ParseError::Unterminated)?;
-    let mut properties = Properties::new();
-    for entry in text.split('\0') {
-        // As libudev does: some messages carry an unwanted line break at the end of a value.
-        let entry = entry.split(['\n', '\r']).next().unwrap_or_default();
-        let (key, value) =
-            entry.split_once('=').ok_or_else(|| ParseError::NotAPair(entry.to_owned()))?;
-        properties.set(key, value).map_err(ParseError::Property)?;
+impl Properties {
+    /// The properties in the body of a message: each is `KEY=VALUE` and ended by a NUL. Of duplicate keys
+    /// the last wins.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] for what libudev would drop the message for, and for text that is not UTF-8.
+    pub fn from_wire(body: &[u8]) -> Result<Self, ParseError> {
+        let text = str::from_utf8(body).map_err(|_| ParseError::NotUtf8)?;
+        let text = text.strip_suffix('\0').ok_or(ParseError::Unterminated)?;
+        let mut properties = Self::new();
+        for entry in text.split('\0') {
+            // As libudev does: some messages carry an unwanted line break at the end of a value.
+            let entry = entry.split(['\n', '\r']).next().unwrap_or_default();
+            let (key, value) =
+                entry.split_once('=').ok_or_else(|| ParseError::NotAPair(entry.to_owned()))?;
+            properties.set(key, value).map_err(ParseError::Property)?;
+        }
+        Ok(properties)
     }
-    Ok(properties)
 }

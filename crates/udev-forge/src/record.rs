@@ -90,21 +90,19 @@ impl Record {
             .filter(|(key, value)| !key.starts_with('.') && !value.is_empty());
         let properties: Vec<String> =
             properties.map(|(key, value)| format!("E:{key}={value}\n")).collect();
-        if self.devlinks.is_empty()
-            && self.priority == 0
-            && properties.is_empty()
-            && self.tags.is_empty()
-            && self.current_tags.is_empty()
-        {
-            return String::new();
-        }
-
         let mut text = String::new();
         if self.id.has_node() {
             text.extend(self.devlinks.iter().map(|link| format!("S:{link}\n")));
             if self.priority != 0 {
                 text += &format!("L:{}\n", self.priority);
             }
+        }
+        if text.is_empty()
+            && properties.is_empty()
+            && self.tags.is_empty()
+            && self.current_tags.is_empty()
+        {
+            return text;
         }
         if self.usec_initialized > 0 {
             text += &format!("I:{}\n", self.usec_initialized);
@@ -253,6 +251,8 @@ mod tests {
         let text = "S:input/by-id/x\nL:-100\nI:1\nE:A=1\nV:1\n";
         assert_eq!(Record::parse(id("c13:69"), text).unwrap().text(), text);
         assert_eq!(Record::parse(id("+input:input1"), text).unwrap().text(), "I:1\nE:A=1\nV:1\n");
+        let only_links = Record::parse(id("+input:input1"), "S:input/by-id/x\nV:1\n").unwrap();
+        assert_eq!(only_links.text(), "");
     }
 
     #[test]
@@ -291,6 +291,22 @@ mod tests {
             let text = record.text();
             prop_assert!(text.ends_with("V:1\n"));
             prop_assert_eq!(Record::parse(record.id.clone(), &text).unwrap(), record);
+        }
+
+        #[test]
+        fn what_was_read_is_written_the_same_each_time(
+            name in "c[1-9]:0|[+]input:input[1-9]",
+            lines in proptest::collection::vec(
+                "S:input/[a-z]{1,3}|L:-?[0-9]{1,3}|I:[0-9]{1,9}|W:1|V:1\
+                 |E:[.]?[AB](=|=\\PC{0,9})|[GQ]:[ab]",
+                0..12,
+            ),
+        ) {
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            if let Ok(record) = Record::parse(id(&name), &text) {
+                let again = Record::parse(id(&name), &record.text()).unwrap();
+                prop_assert_eq!(again.text(), record.text());
+            }
         }
 
         #[test]

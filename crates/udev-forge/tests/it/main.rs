@@ -6,6 +6,7 @@ mod acceptance;
 mod database;
 mod fixture;
 mod golden;
+mod hostile;
 mod hwdb;
 mod input_id;
 mod rules;

@@ -1,0 +1,138 @@
+//! `cargo xtask fuzz`: random input for everything in `udev-forge` that reads or builds.
+//!
+//! The targets (`fuzz/fuzz_targets`) are those of cargo-fuzz. Its program and the nightly compiler, which it
+//! needs for the address sanitizer, are left out: this is safe Rust, where a mistake is a panic, and what the
+//! fuzzer needs to find its way is an LLVM pass that the stable compiler has too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::tools::{self, Need};
+
+/// Arguments of `cargo xtask fuzz`.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How long each target runs. What it finds out is kept in target/fuzz/corpus for the next time.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Nothing but these targets.
+    targets: Vec<String>,
+}
+
+/// How many inputs each target gets in the gate: seconds, even where each is a tree of files.
+const RUNS_IN_GATE: u32 = 50_000;
+
+/// What cargo-fuzz gives the compiler (its src/project.rs): counters for edges, and the values that are compared.
+const INSTRUMENTATION: &str = "--cfg fuzzing -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+const NEEDS: [Need; 1] = [Need {
+    what: "c++",
+    package: "g++",
+    why: "compiles the fuzzer (libFuzzer) for cargo xtask fuzz",
+}];
+
+/// `cargo xtask fuzz`.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let fuzzer = Fuzzer::build()?;
+    let all = targets()?;
+    for name in &arguments.targets {
+        ensure!(all.contains(name), "there is no target {name}, only {}", all.join(", "));
+    }
+    let chosen = if arguments.targets.is_empty() { &all } else { &arguments.targets };
+    for target in chosen {
+        let corpus = fuzzer.folder.join("corpus").join(target);
+        fuzzer.run(target, &corpus, &[format!("-max_total_time={}", arguments.seconds)])?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The bounded run of the gate, the same each time: from the committed seeds, with a fixed random seed.
+pub(crate) fn gate() -> Result<String> {
+    let fuzzer = Fuzzer::build()?;
+    let targets = targets()?;
+    for target in &targets {
+        let corpus = fuzzer.folder.join("gate").join(target);
+        if corpus.exists() {
+            fs::remove_dir_all(&corpus).context("removing the last run's corpus")?;
+        }
+        let options = [format!("-runs={RUNS_IN_GATE}"), "-seed=1".into(), "-verbosity=0".into()];
+        fuzzer.run(target, &corpus, &options)?;
+    }
+    Ok(format!("{} targets, {RUNS_IN_GATE} runs each", targets.len()))
+}
+
+/// The names of the targets.
+fn targets() -> Result<Vec<String>> {
+    let folder = tools::workspace()?.join("fuzz/fuzz_targets");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
+        let path = entry.context("reading the fuzz targets")?.path();
+        names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The targets, compiled.
+struct Fuzzer {
+    /// `target/fuzz`: all that the fuzzer makes.
+    folder: PathBuf,
+    programs: PathBuf,
+}
+
+impl Fuzzer {
+    fn build() -> Result<Self> {
+        tools::need(&NEEDS)?;
+        let folder = tools::target()?.join("fuzz");
+        // With a target given, the flags are not for build scripts, in which the fuzzer is not linked.
+        let host = host()?;
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--target", &host]);
+        cargo.arg("--target-dir").arg(&folder).env("RUSTFLAGS", INSTRUMENTATION);
+        tools::run(cargo.current_dir(tools::workspace()?))?;
+        let programs = folder.join(host).join("release");
+        Ok(Self { folder, programs })
+    }
+
+    /// Runs a target from its seeds and from what is in `corpus`, where it puts what it finds out.
+    fn run(&self, target: &str, corpus: &Path, options: &[String]) -> Result<()> {
+        let artifacts = self.folder.join("artifacts").join(target);
+        for folder in [corpus, &artifacts] {
+            fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        }
+        let program = self.programs.join(target);
+        let mut command = Command::new(&program);
+        command.args(["-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"]).args(options);
+        command.arg(format!("-artifact_prefix={}/", artifacts.display()));
+        command.arg(corpus).arg(tools::workspace()?.join("fuzz/seeds").join(target));
+        if Path::new("/dev/shm").is_dir() {
+            // A target that makes files makes them in memory.
+            command.env("TMPDIR", "/dev/shm");
+        }
+        eprintln!("xtask: fuzzing {target}");
+        let status = command.status().with_context(|| format!("starting {}", program.display()))?;
+        if !status.success() {
+            bail!(
+                "fuzzing {target} found an error; the input is in {}, and `{} INPUT` runs it again",
+                artifacts.display(),
+                program.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The compiler's name for this machine.
+fn host() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("starting rustc")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc does not name this machine")
+}

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use device_gate::{Cgroup, Container, GrantError, Grants, Staging, StagingError, self_test};
-use udev_forge::{Stamp, StampError};
+use udev_forge::{Hwdb, Stamp, StampError};
 use vinput::Reaper;
 
 use crate::config::Config;
@@ -47,6 +47,7 @@ pub struct Engine {
     grants: Result<Grants, String>,
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
+    hwdb: Mutex<Arc<Hwdb>>,
 }
 
 impl Engine {
@@ -75,6 +76,7 @@ impl Engine {
             grants,
             claims: Mutex::default(),
             last_seqnum: AtomicU64::new(0),
+            hwdb: Mutex::default(),
         })
     }
 
@@ -96,6 +98,19 @@ impl Engine {
             Ok(last) | Err(last) => last,
         };
         Ok(Stamp { seqnum: now.seqnum.max(last + 1), ..now })
+    }
+
+    /// The host's hardware database as it is now.
+    pub(crate) fn hwdb(&self) -> Arc<Hwdb> {
+        let mut hwdb = self.hwdb.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hwdb.is_current() {
+            // Without it devices work; only what it would add is missing.
+            *hwdb = Arc::new(Hwdb::of_system().unwrap_or_else(|error| {
+                tracing::warn!(error = chain(&error), "no hardware database");
+                Hwdb::empty()
+            }));
+        }
+        Arc::clone(&hwdb)
     }
 
     /// Notes that a container is `session`'s. Two sessions in one network namespace would hear each other's

@@ -165,7 +165,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "the daemon needs CAP_NET_ADMIN and CAP_SYS_ADMIN on the host",
         ),
         Error::Grant(_) => (S::INTERNAL_SERVER_ERROR, "grant", "`hotseat doctor` tests the grants"),
-        Error::ReadDevice(_) | Error::Stamp(_) => {
+        Error::KernelEvents(_) | Error::ReadDevice(_) | Error::Stamp(_) => {
             (S::INTERNAL_SERVER_ERROR, "read-device", "is /sys mounted?")
         }
         Error::Write(_) => {

@@ -1,5 +1,5 @@
 //! A journal that somebody else may have written: `k` and `r` begin the kernel's and the rules' properties,
-//! `t` tags, `s` and `u` the numbers of the event.
+//! `d` the driver, `t` tags, `l` links, `s` and `u` the numbers of the event.
 
 #![no_main]
 
@@ -10,8 +10,10 @@ use udev_forge::{Forged, Parts};
 fuzz_target!(|input: &[u8]| {
     let mut parts = Parts {
         kernel: Vec::new(),
+        driver: None,
         rules: Vec::new(),
         tags: Vec::new(),
+        devlinks: Vec::new(),
         seqnum: 1,
         usec_initialized: 1,
     };
@@ -21,6 +23,8 @@ fuzz_target!(|input: &[u8]| {
         match letter {
             b'k' => parts.kernel.push(pair),
             b'r' => parts.rules.push(pair),
+            b'd' => parts.driver = Some(text.to_owned()),
+            b'l' => parts.devlinks.push(text.to_owned()),
             b't' => parts.tags.push(text.to_owned()),
             b's' => parts.seqnum = text.parse().unwrap_or(0),
             b'u' => parts.usec_initialized = text.parse().unwrap_or(0),

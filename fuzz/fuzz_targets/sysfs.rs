@@ -12,7 +12,7 @@ use std::path::Path;
 use hotseat_fuzz::{check, fields};
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
-use udev_forge::{Forged, Stamp, SysDevice};
+use udev_forge::{Forged, Hwdb, Stamp, Sysfs};
 
 /// The attributes of the device, each with its letter.
 const DEVICE: [(u8, &str); 13] = [
@@ -46,9 +46,13 @@ fuzz_target!(|input: &[u8]| {
         let sysfs = sysfs.get_or_init(|| TempDir::new().unwrap()).path();
         build(sysfs, input);
         for path in ["", "event5"] {
-            let device = SysDevice::read_in(sysfs, &sysfs.join(DEVPATH).join(path));
+            let device = Sysfs::at(sysfs).read(&sysfs.join(DEVPATH).join(path));
             if let Ok(device) = device {
-                check(&Forged::add(&device, Stamp { seqnum: 0, usec_initialized: 1 }));
+                check(&Forged::add(
+                    &device,
+                    &Hwdb::empty(),
+                    Stamp { seqnum: 0, usec_initialized: 1 },
+                ));
             }
         }
     });

@@ -1,6 +1,6 @@
 //! What the fuzz targets share.
 
-use udev_forge::{Forged, Message, Record};
+use udev_forge::{Forged, Message, Record, Stamp};
 
 /// The parts of the fuzzer's input: texts behind a letter, divided by a byte that is in no UTF-8 text.
 /// What is not UTF-8 is left out.
@@ -14,7 +14,10 @@ pub fn fields(input: &[u8]) -> impl Iterator<Item = (u8, &str)> {
 /// Checks that every libudev would understand the device's messages and record, and that the journal
 /// brings it back.
 pub fn check(forged: &Forged) {
-    for message in [forged.add_message(), forged.remove_message(0)] {
+    let stamp = Stamp { seqnum: 0, usec_initialized: 2 };
+    let on_bus = [forged.bind_message(stamp), forged.unbind_message(stamp)];
+    let always = [forged.add_message(), forged.remove_message(stamp)];
+    for message in on_bus.into_iter().flatten().chain(always) {
         check_message(&message);
     }
     check_record(forged.record());

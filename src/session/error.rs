@@ -2,7 +2,7 @@
 
 use device_gate::{GrantError, StagingError, attach::AttachError};
 use udev_forge::database::DatabaseError;
-use udev_forge::{MonitorError, ReadError, SendError, StampError};
+use udev_forge::{MonitorError, OpenError, ReadError, SendError, StampError};
 use vinput::uinput::{CreateError, WriteError};
 use vinput::{InputError, NameError};
 
@@ -130,6 +130,9 @@ pub enum Error {
     /// The number or time of an event could not be read.
     #[error("could not read the kernel's event number")]
     Stamp(#[source] StampError),
+    /// The kernel's events could not be listened to.
+    #[error("cannot listen to the kernel's events about devices")]
+    KernelEvents(#[source] OpenError),
     /// This host cannot grant devices.
     #[error("devices cannot be granted to containers on this host")]
     GrantsUnavailable(#[source] GrantsUnavailable),

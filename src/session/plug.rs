@@ -1,10 +1,10 @@
 //! The plug: a device comes into being, and into the container. The order is the product (docs/plug.md).
 
-use std::path::Path;
 use std::sync::Arc;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
-use udev_forge::{Forged, SysDevice};
+use udev_forge::{Axis, Forged, KernelEvents, Sysfs};
+use vinput::profile::ControlKind;
 use vinput::{DeviceName, Profile, uinput};
 
 use super::error::Error;
@@ -54,8 +54,9 @@ fn plug_slot(
     request: PlugRequest,
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
+    let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &request)?);
-    let parts = match read_parts(engine, &device) {
+    let parts = match read_parts(engine, request.profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
             engine.reaper.close(device).wait();
@@ -93,17 +94,41 @@ fn create(session: &str, slot: u8, request: &PlugRequest) -> Result<uinput::Devi
     uinput::Device::create(request.profile, name, &phys).map_err(Error::Create)
 }
 
-/// What udev would say of the input device and of each node.
-fn read_parts(engine: &Engine, device: &uinput::Device) -> Result<Vec<Part>, Error> {
-    let forge = |syspath: &Path| {
-        let sys_device = SysDevice::read(syspath).map_err(Error::ReadDevice)?;
-        Ok(Forged::add(&sys_device, engine.stamp().map_err(Error::Stamp)?))
-    };
-    let mut parts = vec![Part { forged: forge(device.syspath())?, node: None }];
-    for node in device.nodes() {
-        parts.push(Part { forged: forge(&node.syspath)?, node: Some(node.clone()) });
+/// What udev would say of the input device, of each node, and of what else is below it, such as lamps.
+fn read_parts(
+    engine: &Engine,
+    profile: &Profile,
+    device: &uinput::Device,
+    events: &KernelEvents,
+) -> Result<Vec<Part>, Error> {
+    let seqnums = events.added();
+    let sysfs = Sysfs::new();
+    let hwdb = engine.hwdb();
+    let mut parts = Vec::new();
+    for syspath in sysfs.tree(device.syspath()).map_err(Error::ReadDevice)? {
+        let mut sys_device = sysfs.read(&syspath).map_err(Error::ReadDevice)?;
+        sys_device.set_axes(axes(profile));
+        let mut stamp = engine.stamp().map_err(Error::Stamp)?;
+        stamp.seqnum = seqnums.get(sys_device.devpath()).copied().unwrap_or(stamp.seqnum);
+        let forged = Forged::add(&sys_device, &hwdb, stamp);
+        let node = device.nodes().iter().find(|node| node.syspath == syspath).cloned();
+        parts.push(Part { forged, node });
     }
     Ok(parts)
+}
+
+/// The axes that the device was made with. To ask its node would take as long as closing that.
+fn axes(profile: &Profile) -> impl Iterator<Item = Axis> {
+    profile.controls().iter().filter_map(|control| match control.kind() {
+        ControlKind::Absolute(axis) => Some(Axis {
+            code: control.code().code,
+            minimum: axis.min,
+            maximum: axis.max,
+            fuzz: axis.fuzz,
+            resolution: axis.resolution,
+        }),
+        _ => None,
+    })
 }
 
 /// Steps 3 to 7.

@@ -1,9 +1,11 @@
 //! A session's devices are its own: against other containers, hostile containers, the runtime, the host.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::AsFd;
 
 use serde_json::Value;
-use udev_forge::Monitor;
+use udev_forge::{Action, Monitor};
 
 use crate::harness::{Container, Daemon, HOTSEAT, sh};
 
@@ -176,6 +178,35 @@ fn the_container_cannot_change_its_devices() {
         assert!(!output.status.success(), "`{attempt}` worked");
     }
     container.sh(&format!("exec 3<>{event}"));
+}
+
+#[test]
+fn forged_events_have_the_numbers_of_the_kernels() {
+    let daemon = Daemon::start();
+    let container = Container::start("numbers");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let pid = sh(&format!("docker inspect --format '{{{{.State.Pid}}}}' {}", container.name));
+    let netns = fs::File::open(format!("/proc/{}/ns/net", pid.trim())).unwrap();
+    let [inside, host] = [Monitor::open_in(netns.as_fd()).unwrap(), Monitor::open().unwrap()];
+    daemon.plug("s", "keyboard");
+    sh("udevadm settle");
+
+    let added = |monitor: &Monitor| {
+        let mut added = BTreeMap::new();
+        while let Some(received) = monitor.try_recv().unwrap() {
+            let message = received.message;
+            if message.action() == Action::Add
+                && message.devpath().starts_with("/devices/virtual/input/")
+            {
+                added.insert(message.devpath().to_owned(), message.seqnum());
+            }
+        }
+        added
+    };
+    let (forged, genuine) = (added(&inside), added(&host));
+    // The device, its event node, and a lamp for each of its LEDs.
+    assert!(forged.len() > 3, "{forged:?}");
+    assert_eq!(forged, genuine);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use udev_forge::database::Database;
-use udev_forge::{Credentials, Forged, Monitor, Sender, Stamp, SysDevice};
+use udev_forge::{Credentials, Forged, Hwdb, Monitor, Sender, Stamp, SysDevice, Sysfs};
 use vinput::{DeviceName, Profile, uinput};
 
 /// How many times faster we have to be.
@@ -158,6 +158,8 @@ fn wait_for(action: &str, paths: &[PathBuf], events: &Receiver<Event>) -> Result
 
 /// A network namespace and a database, as a container has them.
 struct Ours {
+    /// Read at the start, as udevd and the daemon do.
+    hwdb: Hwdb,
     sender: Sender,
     monitor: Monitor,
     database: Database,
@@ -194,6 +196,7 @@ impl Ours {
         let netns = netns.context("opening the network namespace")?;
         let folder = PathBuf::from(format!("/run/bench-udev-{}", std::process::id()));
         Ok(Self {
+            hwdb: Hwdb::of_system()?,
             sender: Sender::open_in(netns.as_fd())?,
             monitor: Monitor::open_in(netns.as_fd())?,
             database: Database::open(&folder)?,
@@ -205,11 +208,13 @@ impl Ours {
     /// What the product does about the devices, all nodes at each step.
     fn announce(&self, paths: &[PathBuf]) -> Result<(Steps, Vec<Forged>)> {
         let start = Instant::now();
+        let sysfs = Sysfs::new();
         let devices: Vec<SysDevice> =
-            paths.iter().map(|path| SysDevice::read(path)).collect::<Result<_, _>>()?;
+            paths.iter().map(|path| sysfs.read(path)).collect::<Result<_, _>>()?;
         let read = Instant::now();
         let stamp = Stamp::now()?;
-        let forged: Vec<Forged> = devices.iter().map(|device| Forged::add(device, stamp)).collect();
+        let forged: Vec<Forged> =
+            devices.iter().map(|device| Forged::add(device, &self.hwdb, stamp)).collect();
         let rules = Instant::now();
         for forged in &forged {
             self.database.write(forged)?;

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use udev_forge::{Forged, Message, Stamp, SysDevice};
+use udev_forge::{Forged, Hwdb, Message, Stamp, SysDevice};
 use vinput::{DeviceName, Node, Profile, uinput};
 
 fn main() -> ExitCode {
@@ -75,7 +75,7 @@ impl Wolf {
         let device = uinput::Device::create(profile, profile.device_name(), &phys)?;
         let forge = |node: &Node| {
             let stamp = Stamp::now().context("numbering an event")?;
-            let forged = Forged::add(&SysDevice::read(&node.syspath)?, stamp);
+            let forged = Forged::add(&SysDevice::read(&node.syspath)?, &Hwdb::empty(), stamp);
             Ok((node.clone(), forged))
         };
         let nodes = device.nodes().iter().map(forge).collect::<Result<Vec<_>>>()?;
@@ -101,8 +101,8 @@ impl Wolf {
             fs::remove_file(path).context("removing a record")?;
         }
         for (node, forged) in &pad.nodes {
-            let seqnum = Stamp::now().context("numbering an event")?.seqnum;
-            let message = hex(&forged.remove_message(seqnum));
+            let stamp = Stamp::now().context("numbering an event")?;
+            let message = hex(&forged.remove_message(stamp));
             self.exec(&format!("fake-udev {message} && rm /dev/{}", node.devname))?;
         }
         drop(pad.device);

@@ -23,7 +23,8 @@ pub(crate) struct Arguments {
     native: bool,
     #[command(flatten)]
     machine: vm::Settings,
-    /// Run nothing but those tests of the test machine whose names contain one of these.
+    /// Run nothing but those tests of the test machine whose names, or those of their binaries, contain one
+    /// of these.
     filter: Vec<String>,
 }
 
@@ -32,15 +33,21 @@ const FUZZ: &str = "fuzz/Cargo.toml";
 
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
-const IN_MACHINE_ONLY: [(&str, &str); 2] =
-    [("binary(e2e)", "tests/e2e"), ("binary(kernel)", "crates/vinput/tests/kernel.rs")];
+const IN_MACHINE_ONLY: &[(&str, &str)] = &[
+    ("binary(differential)", "tests/differential"),
+    ("binary(e2e)", "tests/e2e"),
+    ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
+];
 
 /// Tests that run on any machine, but skip without root.
-const IN_MACHINE_TOO: [(&str, &str); 3] = [
+const IN_MACHINE_TOO: &[(&str, &str)] = &[
     ("package(device-gate)", "crates/device-gate"),
     ("package(udev-forge)", "crates/udev-forge"),
     ("package(udev-forge-cli)", "crates/udev-forge-cli"),
 ];
+
+/// Tests that run in both machines: what they compare with is another in each.
+const IN_BOTH_MACHINES: &[(&str, &str)] = &[("binary(differential)", "tests/differential")];
 
 /// `cargo xtask test`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -74,14 +81,15 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
             cargo(&[&fuzz[..], &["--", "-D", "warnings"]].concat())
         })?;
         gate.step("tests on this machine", || {
-            here = nextest_here(&format!("not ({})", any_of(&IN_MACHINE_ONLY)?), &[])?;
+            here = nextest_here(&format!("not ({})", any_of(IN_MACHINE_ONLY)?), &[])?;
             Ok(count(&here))
         })?;
         gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;
         gate.step("fuzzing", fuzz::gate)?;
     }
 
-    let in_machine = any_of(&[&IN_MACHINE_ONLY[..], &IN_MACHINE_TOO].concat())?;
+    let in_machine =
+        narrowed(&any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?, &arguments.filter);
     if arguments.fast {
         gate.left_out(
             "tests in the test machine: --fast; the gate is `cargo xtask test` without it",
@@ -91,21 +99,33 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
     let mut there = Report::default();
     if arguments.native {
         gate.step("tests of the test machine, on this machine", || {
-            there = native(&in_machine, &arguments.filter)?;
+            there = native(&in_machine)?;
             Ok(count(&there))
         })?;
     } else {
-        let name = format!("tests in the test machine ({})", arguments.machine.release.name());
-        gate.step(&name, || {
-            there = in_vm(&arguments.machine, &in_machine, &arguments.filter)?;
-            Ok(format!("{} tests run in the VM, {} skipped", there.len(), there.skipped().count()))
-        })?;
+        there = machine_step(gate, &arguments.machine, &in_machine)?;
+        if arguments.filter.is_empty() && arguments.machine.release == vm::Release::Trixie {
+            let machine =
+                vm::Settings { release: vm::Release::Bookworm, ..arguments.machine.clone() };
+            let older = machine_step(gate, &machine, &any_of(IN_BOTH_MACHINES)?)?;
+            no_skips(&older, |_| false)?;
+        }
     }
     no_skips(&there, |_| false)?;
     for (test, reason) in here.skipped().filter(|(test, _)| !there.covers(test)) {
         skipped(&format!("{} {}", test.binary, test.name), reason)?;
     }
     Ok(())
+}
+
+fn machine_step(gate: &mut Gate, machine: &vm::Settings, filterset: &str) -> Result<Report> {
+    let mut report = Report::default();
+    let name = format!("tests in the test machine ({})", machine.release.name());
+    gate.step(&name, || {
+        report = in_vm(machine, filterset)?;
+        Ok(format!("{} tests run in the VM, {} skipped", report.len(), report.skipped().count()))
+    })?;
+    Ok(report)
 }
 
 /// The steps that were taken.
@@ -147,6 +167,15 @@ fn any_of(filtersets: &[(&str, &str)]) -> Result<String> {
     let workspace = tools::workspace()?;
     let there = filtersets.iter().filter(|(_, source)| workspace.join(source).exists());
     Ok(there.map(|(filterset, _)| *filterset).collect::<Vec<_>>().join(" | "))
+}
+
+/// `filterset`, but only tests with one of these words in their own names or those of their binaries.
+fn narrowed(filterset: &str, words: &[String]) -> String {
+    if words.is_empty() {
+        return filterset.to_owned();
+    }
+    let words = words.iter().map(|word| format!("test(~{word}) | binary(~{word})"));
+    format!("({filterset}) & ({})", words.collect::<Vec<_>>().join(" | "))
 }
 
 /// Says which tests skipped; in continuous integration that is a failure, but for `excused` binaries.
@@ -218,19 +247,18 @@ fn nextest_here(filterset: &str, extra: &[&str]) -> Result<Report> {
     run.report()
 }
 
-fn native(filterset: &str, filter: &[String]) -> Result<Report> {
+fn native(filterset: &str) -> Result<Report> {
     if let Some(reason) = place::why_not_here() {
         bail!(
             "{reason}; as root `modprobe -a uinput uhid joydev` may help, or leave out --native: \
              then the tests run in a virtual machine"
         );
     }
-    let filter: Vec<&str> = filter.iter().map(String::as_str).collect();
-    nextest_here(filterset, &[&["--test-threads", "1"], &filter[..]].concat())
+    nextest_here(filterset, &["--test-threads", "1"])
 }
 
 /// Takes the tests of `filterset` into the test machine and runs them there.
-fn in_vm(machine: &vm::Settings, filterset: &str, filter: &[String]) -> Result<Report> {
+fn in_vm(machine: &vm::Settings, filterset: &str) -> Result<Report> {
     let run = NextestRun::new(vm::guest_path)?;
     let archive = run.folder.join("tests.tar.zst");
     let mut command = Command::new("cargo");
@@ -250,7 +278,6 @@ fn in_vm(machine: &vm::Settings, filterset: &str, filter: &[String]) -> Result<R
     command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
     command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
     command.push(filterset.into());
-    command.extend(filter.iter().map(OsString::from));
     if machine.run(&command)? != ExitCode::SUCCESS {
         bail!("the tests failed");
     }

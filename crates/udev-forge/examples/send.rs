@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use udev_forge::{Credentials, Forged, Monitor, Sender, Stamp, SysDevice};
+use udev_forge::{Credentials, Forged, Hwdb, Monitor, Sender, Stamp, SysDevice};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let monitor = Monitor::open_in(netns.as_fd())?;
 
     let device = SysDevice::read(Path::new(syspath))?;
-    let forged = Forged::add(&device, Stamp::now()?);
+    let forged = Forged::add(&device, &Hwdb::of_system()?, Stamp::now()?);
     sender.send(&forged.add_message(), &Credentials { uid, gid: uid })?;
 
     let received = monitor.try_recv()?.ok_or("the message did not arrive")?;

@@ -1,13 +1,16 @@
-//! What sysfs says about a device.
+//! What is known of a device before the rules.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::{fs, str};
+use std::sync::Arc;
 
 use crate::device_id::{DeviceId, DeviceIdError};
-use crate::input_id::{Bitmap, Capabilities};
-use crate::names;
-use crate::properties::{Properties, breaks};
+use crate::input_codes::{ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_X, ABS_Y};
+use crate::input_id::Capabilities;
+use crate::properties::Properties;
+use crate::sysfs::{Object, Sysfs};
+use crate::{names, sys};
 
 /// Why a device could not be read from sysfs.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +52,16 @@ pub enum ReadError {
     },
 }
 
-/// A device as sysfs describes it.
+/// A device as sysfs describes it, and its parents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SysDevice {
     id: DeviceId,
     kernel: Properties,
     devnum: Option<(u32, u32)>,
-    input: Option<Input>,
+    axes: Vec<Axis>,
+    machine: Arc<str>,
+    /// The device itself, its parent and so on.
+    chain: Vec<Arc<Object>>,
 }
 
 /// What is known of an input device or, for its event, js and mouse nodes, of the device they belong to.
@@ -64,6 +70,8 @@ pub struct SysDevice {
 pub struct Input {
     /// What it can do, and its bus.
     pub capabilities: Capabilities,
+    /// `capabilities/ev`, as the kernel writes it.
+    pub(crate) ev: String,
     /// `id/vendor`.
     pub vendor: u16,
     /// `id/product`.
@@ -72,8 +80,19 @@ pub struct Input {
     pub name: String,
     /// `phys`, where the device is plugged in; often empty.
     pub phys: String,
-    // ID_INPUT_WIDTH_MM and _HEIGHT_MM need the ranges of ABS_X and ABS_Y, which only the node tells
-    // (EVIOCGABS); they would be a field here and two properties in rules/input.rs.
+}
+
+/// What an event node says of one of its absolute axes (`struct input_absinfo` in linux/input.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields of the kernel's structure")]
+pub struct Axis {
+    /// The axis, such as `ABS_X`, 0.
+    pub code: u16,
+    pub minimum: i32,
+    pub maximum: i32,
+    pub fuzz: i32,
+    /// In units per millimetre for a position; 0 is unknown.
+    pub resolution: i32,
 }
 
 impl SysDevice {
@@ -81,42 +100,53 @@ impl SysDevice {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] when it is not the directory of a device, or vanishes meanwhile.
+    /// As [`Sysfs::read`].
     pub fn read(syspath: &Path) -> Result<Self, ReadError> {
-        Self::read_in(Path::new("/sys"), syspath)
+        Sysfs::new().read(syspath)
     }
 
-    /// [`read`](Self::read) with sysfs, or a copy of it, at another place.
+    pub(crate) fn of_chain(
+        syspath: &Path,
+        chain: Vec<Arc<Object>>,
+        devnum: Option<(u32, u32)>,
+        machine: Arc<str>,
+    ) -> Result<Self, ReadError> {
+        let not_a_device = || ReadError::Io {
+            path: syspath.join("subsystem"),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        let own = chain.first().filter(|own| !own.subsystem.is_empty());
+        let kernel = kernel_properties(own.ok_or_else(not_a_device)?, devnum);
+        let id = DeviceId::of_kernel(&kernel)
+            .map_err(|source| ReadError::Id { syspath: syspath.to_owned(), source })?;
+        Ok(Self { id, kernel, devnum, axes: Vec::new(), machine, chain })
+    }
+
+    /// Says what the event node knows of its axes, which sysfs does not: udev wants the size of a
+    /// surface, and libinput the noise of its positions.
+    ///
+    /// A device that was made by the caller has the axes it was made with; for any other there is
+    /// [`read_axes`](Self::read_axes).
+    pub fn set_axes(&mut self, axes: impl IntoIterator<Item = Axis>) {
+        self.axes = axes.into_iter().collect();
+    }
+
+    /// [`set_axes`](Self::set_axes) with what the open event `node` says.
+    ///
+    /// Closing an event node takes the kernel tens of milliseconds (`evdev_detach_client` in
+    /// drivers/input/evdev.c): leave that to a thread that nobody waits for.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read).
-    pub fn read_in(sysfs: &Path, syspath: &Path) -> Result<Self, ReadError> {
-        let canonical = |path: &Path| {
-            path.canonicalize().map_err(|source| ReadError::Io { path: path.to_owned(), source })
+    /// The error of `EVIOCGABS`: `ENOTTY` when `node` is no event node, `ENODEV` when its device is gone.
+    pub fn read_axes(&mut self, node: BorrowedFd<'_>) -> io::Result<()> {
+        let Some(abs) = self.input().map(|input| input.capabilities.abs.clone()) else {
+            return Ok(());
         };
-        let sysfs = canonical(sysfs)?;
-        let syspath = canonical(syspath)?;
-
-        let Some(devpath) = devpath(&sysfs, &syspath) else {
-            return Err(ReadError::NotADevice { syspath, sysfs });
-        };
-        let subsystem = read_subsystem(&syspath)?;
-        let devnum = read_devnum(&syspath)?;
-        // Before the uevent file: no line of that can be trusted if the name contains line breaks.
-        let input = if subsystem == "input" { Input::of(&sysfs, &syspath)? } else { None };
-
-        let mut kernel = Properties::new();
-        kernel.put("DEVPATH", &devpath);
-        kernel.put("SUBSYSTEM", &subsystem);
-        add_uevent(&mut kernel, &required(&syspath, "uevent")?, devnum.is_some());
-        if let Some((major, minor)) = devnum {
-            kernel.put("MAJOR", &major.to_string());
-            kernel.put("MINOR", &minor.to_string());
-        }
-        let id = DeviceId::of_kernel(&kernel)
-            .map_err(|source| ReadError::Id { syspath: syspath.clone(), source })?;
-        Ok(Self { id, kernel, devnum, input })
+        let positions = [ABS_X, ABS_Y, ABS_MT_POSITION_X, ABS_MT_POSITION_Y];
+        let there = positions.into_iter().filter(|code| abs.has(*code));
+        self.axes = there.map(|code| sys::axis(node, code)).collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// The device's id in the database.
@@ -149,122 +179,50 @@ impl SysDevice {
         self.devnum
     }
 
+    /// The driver that is bound to the device, such as `playstation`.
+    pub fn driver(&self) -> Option<&str> {
+        self.own().and_then(|own| own.driver.as_deref())
+    }
+
     /// What the kernel says in its events, in the order of udev's messages: `DEVPATH` and `SUBSYSTEM`,
-    /// the keys of the `uevent` file with an absolute `DEVNAME`, `MAJOR` and `MINOR`.
+    /// the keys of the `uevent` file with an absolute `DEVNAME`, `MAJOR` and `MINOR`. Without `DRIVER`:
+    /// a device that has just been added has none yet.
     pub fn kernel_properties(&self) -> &Properties {
         &self.kernel
     }
 
     /// The input device that this is or belongs to.
     pub fn input(&self) -> Option<&Input> {
-        self.input.as_ref()
+        self.chain.iter().find_map(|object| object.input.as_ref())
+    }
+
+    /// The device itself, its parent and so on.
+    pub(crate) fn chain(&self) -> &[Arc<Object>] {
+        &self.chain
+    }
+
+    pub(crate) fn own(&self) -> Option<&Object> {
+        self.chain.first().map(|own| &**own)
+    }
+
+    pub(crate) fn axis(&self, code: u16) -> Option<&Axis> {
+        self.axes.iter().find(|axis| axis.code == code)
+    }
+
+    /// The modalias of the machine.
+    pub(crate) fn machine(&self) -> &str {
+        &self.machine
     }
 }
 
-impl Input {
-    /// The nearest directory from `syspath` upward that has capabilities.
-    fn of(sysfs: &Path, syspath: &Path) -> Result<Option<Self>, ReadError> {
-        for dir in syspath.ancestors().take_while(|dir| *dir != sysfs) {
-            if let Some(ev) = attribute(dir, "capabilities/ev")? {
-                return Self::read(dir, &ev).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    fn read(dir: &Path, ev: &str) -> Result<Self, ReadError> {
-        let bitmap = |name| Ok(Bitmap::parse(&attribute(dir, name)?.unwrap_or_default()));
-        let number = |name| {
-            let text = attribute(dir, name)?.unwrap_or_default();
-            Ok(u16::from_str_radix(&text, 16).unwrap_or(0))
-        };
-        one_line(dir, "uniq")?;
-        Ok(Self {
-            capabilities: Capabilities {
-                ev: Bitmap::parse(ev),
-                key: bitmap("capabilities/key")?,
-                rel: bitmap("capabilities/rel")?,
-                abs: bitmap("capabilities/abs")?,
-                properties: bitmap("properties")?,
-                bustype: number("id/bustype")?,
-            },
-            vendor: number("id/vendor")?,
-            product: number("id/product")?,
-            name: one_line(dir, "name")?,
-            phys: one_line(dir, "phys")?,
-        })
-    }
-}
-
-/// The part of the path that the kernel calls the device by.
-fn devpath(sysfs: &Path, syspath: &Path) -> Option<String> {
-    let devpath = format!("/{}", syspath.strip_prefix(sysfs).ok()?.to_str()?);
-    (devpath.starts_with("/devices/") && names::is_clean_path(&devpath)).then_some(devpath)
-}
-
-/// The value of an attribute, without the line feed at its end; `None` when there is no such attribute.
-/// What is not UTF-8 becomes U+FFFD.
-fn attribute(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
-    let path = dir.join(name);
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            Ok(Some(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ReadError::Io { path, source }),
-    }
-}
-
-fn required(dir: &Path, name: &str) -> Result<String, ReadError> {
-    attribute(dir, name)?.ok_or_else(|| ReadError::Io {
-        path: dir.join(name),
-        source: io::ErrorKind::NotFound.into(),
-    })
-}
-
-/// An attribute that the maker of the device chose freely. With a line break in it, it would forge
-/// lines of the `uevent` file, where the kernel repeats it.
-fn one_line(dir: &Path, name: &str) -> Result<String, ReadError> {
-    let value = attribute(dir, name)?.unwrap_or_default();
-    if breaks(&value) {
-        Err(ReadError::Malformed { path: dir.join(name), value })
-    } else {
-        Ok(value)
-    }
-}
-
-fn read_subsystem(syspath: &Path) -> Result<String, ReadError> {
-    let path = syspath.join("subsystem");
-    let target = match fs::read_link(&path) {
-        Ok(target) => target,
-        Err(source) => return Err(ReadError::Io { path, source }),
-    };
-    let name = target.file_name().and_then(|name| name.to_str());
-    match name.filter(|name| names::is_file_name(name)) {
-        Some(name) => Ok(name.to_owned()),
-        None => Err(ReadError::Malformed { path, value: target.to_string_lossy().into_owned() }),
-    }
-}
-
-/// Major and minor number. They are taken from `dev`, which only the kernel writes.
-fn read_devnum(syspath: &Path) -> Result<Option<(u32, u32)>, ReadError> {
-    let Some(value) = attribute(syspath, "dev")? else { return Ok(None) };
-    let numbers = value.split_once(':');
-    match numbers.map(|(major, minor)| (major.parse(), minor.parse())) {
-        Some((Ok(major @ ..0x1000), Ok(minor @ ..0x10_0000))) => Ok(Some((major, minor))),
-        _ => Err(ReadError::Malformed { path: syspath.join("dev"), value }),
-    }
-}
-
-/// Adds what the `uevent` file says, except what is known better. Lines that are no property are
-/// skipped, as in udev (`device_read_uevent_file`).
-fn add_uevent(kernel: &mut Properties, uevent: &str, has_node: bool) {
-    const OURS: [&str; 12] = [
+/// What the kernel says in an event. Where the `uevent` file says what is known better, it is not believed.
+fn kernel_properties(own: &Object, devnum: Option<(u32, u32)>) -> Properties {
+    const OURS: [&str; 13] = [
         "ACTION",
         "CURRENT_TAGS",
         "DEVLINKS",
         "DEVPATH",
+        "DRIVER",
         "MAJOR",
         "MINOR",
         "SEQNUM",
@@ -274,16 +232,23 @@ fn add_uevent(kernel: &mut Properties, uevent: &str, has_node: bool) {
         "UDEV_DATABASE_VERSION",
         "USEC_INITIALIZED",
     ];
-    for line in uevent.split(['\n', '\r']) {
-        let Some((key, value)) = line.split_once('=') else { continue };
-        if OURS.contains(&key) {
+    let mut kernel = Properties::new();
+    kernel.put("DEVPATH", &own.devpath);
+    kernel.put("SUBSYSTEM", &own.subsystem);
+    for (key, value) in own.uevent.iter().filter(|(key, _)| !OURS.contains(key)) {
+        // What is empty does not arrive: libudev takes it for a property to delete.
+        if value.is_empty() {
             continue;
         }
         if key != "DEVNAME" {
-            // An error is a line to skip.
-            let _ = kernel.set(key, value);
-        } else if let Some(path) = names::dev_path(value).filter(|_| has_node) {
+            kernel.put(key, value);
+        } else if let Some(path) = names::dev_path(value).filter(|_| devnum.is_some()) {
             kernel.put(key, &path);
         }
     }
+    if let Some((major, minor)) = devnum {
+        kernel.put("MAJOR", &major.to_string());
+        kernel.put("MINOR", &minor.to_string());
+    }
+    kernel
 }

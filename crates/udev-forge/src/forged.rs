@@ -4,21 +4,22 @@ use std::collections::BTreeSet;
 
 use crate::device::SysDevice;
 use crate::device_id::{DeviceId, DeviceIdError};
+use crate::hwdb::Hwdb;
 use crate::message::{Action, Message, ParseError};
 use crate::properties::{Properties, PropertyError};
 use crate::record::Record;
 use crate::stamp::Stamp;
-use crate::{rules, tags};
+use crate::{names, rules, tags};
 
 /// Everything udevd would say about one device, from its `add` to its `remove`.
 ///
 /// ```no_run
 /// use std::path::Path;
-/// use udev_forge::{Forged, Stamp, SysDevice, database::Database};
+/// use udev_forge::{Forged, Hwdb, Stamp, SysDevice, database::Database};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let device = SysDevice::read(Path::new("/sys/class/input/event5"))?;
-/// let forged = Forged::add(&device, Stamp::now()?);
+/// let forged = Forged::add(&device, &Hwdb::of_system()?, Stamp::now()?);
 /// Database::open("/run/hotseat/alice/udev".as_ref())?.write(&forged)?;
 /// let datagram = forged.add_message().encode();
 /// # Ok(())
@@ -29,6 +30,8 @@ pub struct Forged {
     stamp: Stamp,
     /// As [`SysDevice::kernel_properties`].
     kernel: Properties,
+    /// As [`SysDevice::driver`].
+    driver: Option<String>,
     /// What the rules add, with the properties whose key begins with a dot.
     rules: Properties,
     record: Record,
@@ -39,10 +42,14 @@ pub struct Forged {
 pub struct Parts {
     /// The kernel's properties, see [`SysDevice::kernel_properties`].
     pub kernel: Vec<(String, String)>,
+    /// The driver, see [`SysDevice::driver`].
+    pub driver: Option<String>,
     /// The rules' properties, also those with a dot.
     pub rules: Vec<(String, String)>,
     /// The tags.
     pub tags: Vec<String>,
+    /// Links to the node, relative to /dev.
+    pub devlinks: Vec<String>,
     /// [`Stamp::seqnum`] of the `add` event.
     pub seqnum: u64,
     /// [`Stamp::usec_initialized`].
@@ -59,6 +66,9 @@ pub enum PartsError {
     /// A tag that cannot be one, or is there twice.
     #[error("`{}` is not a tag, or is there twice", .0.escape_debug())]
     Tag(String),
+    /// A link that cannot be one.
+    #[error("`{}` is not a link in /dev", .0.escape_debug())]
+    Link(String),
     /// The kernel's properties do not make a device id.
     #[error("no id for the device")]
     Id(#[source] DeviceIdError),
@@ -71,62 +81,108 @@ pub enum PartsError {
 }
 
 impl Forged {
-    /// Applies the rules to a new device.
-    pub fn add(device: &SysDevice, stamp: Stamp) -> Self {
-        let outcome = rules::apply(device);
-        let tags = outcome.tags.into_iter().map(str::to_owned).collect();
-        let id = device.device_id().clone();
-        Self::assemble(id, device.kernel_properties().clone(), outcome.properties, tags, stamp)
+    /// Applies the rules to a new device, with what the hardware database knows of it.
+    pub fn add(device: &SysDevice, hwdb: &Hwdb, stamp: Stamp) -> Self {
+        let outcome = rules::apply(device, hwdb);
+        let tags: Vec<_> = outcome.tags.into_iter().map(str::to_owned).collect();
+        let mut record = Record::empty(device.device_id().clone());
+        record.tags = tags;
+        record.devlinks = outcome.devlinks.into_iter().collect();
+        let driver = device.driver().map(str::to_owned);
+        Self::assemble(
+            record,
+            device.kernel_properties().clone(),
+            driver,
+            outcome.properties,
+            stamp,
+        )
     }
 
+    /// Puts into `record`, which has the tags and links, what follows from the rest.
     fn assemble(
-        id: DeviceId,
+        mut record: Record,
         kernel: Properties,
+        driver: Option<String>,
         rules: Properties,
-        tags: Vec<String>,
         stamp: Stamp,
     ) -> Self {
-        let mut record = Record::empty(id);
         record.usec_initialized = stamp.usec_initialized;
         for (key, value) in rules.iter().filter(|(key, _)| is_stored(key)) {
             record.properties.put(key, value);
         }
-        record.current_tags.clone_from(&tags);
-        record.tags = tags;
-        Self { stamp, kernel, rules, record }
+        record.current_tags.clone_from(&record.tags);
+        Self { stamp, kernel, driver, rules, record }
     }
 
     /// The `add` message.
     pub fn add_message(&self) -> Message {
-        self.message(Action::Add, self.stamp.seqnum, |_| true)
+        self.message(Action::Add, self.stamp, |_| true)
     }
 
-    /// The `remove` message, the kernel's event number being `seqnum`; 0 is sent as 1.
+    /// The `remove` message; `stamp` is that of the removal.
     ///
     /// It has the properties of the record, for programs that take no notice of the removal of a device
     /// without `ID_INPUT_JOYSTICK`, and the time of the `add`.
-    pub fn remove_message(&self, seqnum: u64) -> Message {
-        self.message(Action::Remove, seqnum, is_stored)
+    pub fn remove_message(&self, stamp: Stamp) -> Message {
+        self.message(Action::Remove, self.later(stamp), is_stored)
     }
 
-    /// In systemd's order: what the kernel said, with the number between the node's name and its
-    /// numbers, then the time, the rules and the tags.
-    fn message(&self, action: Action, seqnum: u64, keep: fn(&str) -> bool) -> Message {
-        let seqnum = seqnum.max(1);
+    /// The `bind` message: it follows the `add` of a device on a bus when a driver has taken it. `None` for
+    /// a device without a driver.
+    pub fn bind_message(&self, stamp: Stamp) -> Option<Message> {
+        self.driver.is_some().then(|| self.message(Action::Bind, self.later(stamp), |_| true))
+    }
+
+    /// The `unbind` message: it goes before the `remove` of a device of which a
+    /// [`bind_message`](Self::bind_message) told.
+    pub fn unbind_message(&self, stamp: Stamp) -> Option<Message> {
+        self.driver.is_some().then(|| self.message(Action::Unbind, self.later(stamp), |_| true))
+    }
+
+    /// The stamp of a later event. The time of the first is known if there is a record to know it from.
+    fn later(&self, stamp: Stamp) -> Stamp {
+        let is_known = !self.record.text().is_empty();
+        let first = self.stamp.usec_initialized;
+        let usec_initialized = if is_known { first } else { stamp.usec_initialized };
+        Stamp { usec_initialized, ..stamp }
+    }
+
+    /// What the kernel said, with the number between the node's name and its numbers, then the time, the
+    /// rules, the links and the tags.
+    fn message(&self, action: Action, stamp: Stamp, keep: fn(&str) -> bool) -> Message {
+        let seqnum = stamp.seqnum.max(1);
         let is_devnum = |key: &str| key == "MAJOR" || key == "MINOR";
 
         let mut properties = Properties::new();
         properties.put("ACTION", action.as_str());
         for (key, value) in self.kernel.iter().filter(|(key, _)| !is_devnum(key)) {
-            properties.put(key, value);
+            // The kernel names the driver after the type (`dev_uevent` in drivers/base/core.c), and only
+            // while there is one.
+            if action == Action::Bind
+                && !["DEVNAME", "DEVPATH", "DEVTYPE", "SUBSYSTEM"].contains(&key)
+            {
+                self.put_driver(&mut properties);
+            }
+            // So that nobody loads a driver for what is going (`zap_modalias_env` in
+            // lib/kobject_uevent.c).
+            if action != Action::Unbind || key != "MODALIAS" {
+                properties.put(key, value);
+            }
+        }
+        if action == Action::Bind {
+            self.put_driver(&mut properties);
         }
         properties.put("SEQNUM", &seqnum.to_string());
         for (key, value) in self.kernel.iter().filter(|(key, _)| is_devnum(key)) {
             properties.put(key, value);
         }
-        properties.put("USEC_INITIALIZED", &self.stamp.usec_initialized.to_string());
+        properties.put("USEC_INITIALIZED", &stamp.usec_initialized.to_string());
         for (key, value) in self.rules.iter().filter(|(key, _)| keep(key)) {
             properties.put(key, value);
+        }
+        if !self.record.devlinks.is_empty() {
+            let links = self.record.devlinks.iter().map(|link| format!("/dev/{link}"));
+            properties.put("DEVLINKS", &links.collect::<Vec<_>>().join(" "));
         }
         if !self.tags().is_empty() {
             let tags = tags::join(self.tags());
@@ -134,6 +190,12 @@ impl Forged {
             properties.put("CURRENT_TAGS", &tags);
         }
         Message { action, seqnum, properties }
+    }
+
+    fn put_driver(&self, properties: &mut Properties) {
+        if let Some(driver) = &self.driver {
+            properties.put("DRIVER", driver);
+        }
     }
 
     /// The database record.
@@ -159,7 +221,9 @@ impl Forged {
         Parts {
             kernel: pairs(&self.kernel),
             rules: pairs(&self.rules),
+            driver: self.driver.clone(),
             tags: self.tags().to_vec(),
+            devlinks: self.record.devlinks.clone(),
             seqnum: self.stamp.seqnum,
             usec_initialized: self.stamp.usec_initialized,
         }
@@ -173,15 +237,27 @@ impl Forged {
     pub fn from_parts(parts: Parts) -> Result<Self, PartsError> {
         let kernel = collect(&parts.kernel)?;
         let rules = collect(&parts.rules)?;
+        if let Some(driver) = &parts.driver {
+            Properties::new().set("DRIVER", driver).map_err(PartsError::Property)?;
+        }
         let mut seen = BTreeSet::new();
         if let Some(tag) = parts.tags.iter().find(|tag| !tags::is_tag(tag) || !seen.insert(*tag)) {
             return Err(PartsError::Tag(tag.clone()));
         }
+        let is_link = |link: &&String| {
+            names::is_clean_path(&format!("/{link}")) && !link.contains(char::is_whitespace)
+        };
+        if let Some(link) = parts.devlinks.iter().find(|link| !is_link(link)) {
+            return Err(PartsError::Link(link.clone()));
+        }
         let id = DeviceId::of_kernel(&kernel).map_err(PartsError::Id)?;
+        let mut record = Record::empty(id);
+        record.tags = parts.tags;
+        record.devlinks = parts.devlinks;
         let stamp = Stamp { seqnum: parts.seqnum, usec_initialized: parts.usec_initialized };
-        let forged = Self::assemble(id, kernel, rules, parts.tags, stamp);
+        let forged = Self::assemble(record, kernel, parts.driver, rules, stamp);
 
-        for message in [forged.add_message(), forged.remove_message(1)] {
+        for message in [forged.add_message(), forged.remove_message(stamp)] {
             let checked = Message::new(message.properties.clone()).map_err(PartsError::Message)?;
             if checked != message {
                 return Err(PartsError::Contradiction);

@@ -43,5 +43,6 @@ pub(crate) const INPUT_PROP_DIRECT: u16 = 0x01;
 pub(crate) const INPUT_PROP_POINTING_STICK: u16 = 0x05;
 pub(crate) const INPUT_PROP_ACCELEROMETER: u16 = 0x06;
 
+pub(crate) const BUS_USB: u16 = 0x03;
 pub(crate) const BUS_BLUETOOTH: u16 = 0x05;
 pub(crate) const BUS_I2C: u16 = 0x18;

@@ -17,7 +17,7 @@
 //! use std::os::fd::AsFd;
 //! use std::path::Path;
 //! use udev_forge::database::Database;
-//! use udev_forge::{Credentials, Forged, Sender, Stamp, SysDevice};
+//! use udev_forge::{Credentials, Forged, Hwdb, Sender, Stamp, SysDevice};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let database = Database::open(Path::new("/run/hotseat/alice/udev"))?;
@@ -26,13 +26,13 @@
 //! let container_root = Credentials { uid: 100_000, gid: 100_000 };
 //!
 //! let device = SysDevice::read(Path::new("/sys/class/input/event5"))?;
-//! let forged = Forged::add(&device, Stamp::now()?);
+//! let forged = Forged::add(&device, &Hwdb::of_system()?, Stamp::now()?);
 //! database.write(&forged)?;
 //! sender.send(&forged.add_message(), &container_root)?;
 //!
 //! // The device goes: the record first, then the message.
 //! database.remove(&forged)?;
-//! sender.send(&forged.remove_message(Stamp::now()?.seqnum), &container_root)?;
+//! sender.send(&forged.remove_message(Stamp::now()?), &container_root)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -47,24 +47,34 @@ pub mod database;
 mod device;
 mod device_id;
 mod forged;
+mod glob;
 pub mod hash;
+mod hwdb;
 mod input_codes;
 pub mod input_id;
+mod kernel;
 mod message;
 mod monitor;
 mod names;
 mod netlink;
 mod parse;
+mod path_id;
 mod properties;
 mod record;
 mod rules;
 mod sender;
 mod stamp;
+mod sys;
+mod sysfs;
 mod tags;
+mod text;
+mod usb_id;
 
-pub use device::{Input, ReadError, SysDevice};
+pub use device::{Axis, Input, ReadError, SysDevice};
 pub use device_id::{DeviceId, DeviceIdError};
 pub use forged::{Forged, Parts, PartsError};
+pub use hwdb::{Hwdb, HwdbError};
+pub use kernel::KernelEvents;
 pub use message::{Action, Message, ParseError};
 pub use monitor::{Monitor, MonitorError, Received};
 pub use netlink::OpenError;
@@ -72,6 +82,7 @@ pub use properties::{Properties, PropertyError};
 pub use record::{Record, RecordError};
 pub use sender::{Credentials, SendError, Sender};
 pub use stamp::{Stamp, StampError};
+pub use sysfs::Sysfs;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

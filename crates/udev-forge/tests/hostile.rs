@@ -18,7 +18,7 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 use nix::sys::time::TimeVal;
-use udev_forge::{Forged, ReadError, Stamp, SysDevice};
+use udev_forge::{Forged, Hwdb, ReadError, Stamp, SysDevice};
 
 /// Whether devices can be made and udevd tells of them; if not, that is said on standard error.
 fn udevd_runs() -> bool {
@@ -68,7 +68,8 @@ fn heard(socket: &OwnedFd, syspath: &Path) -> Values {
 /// What we say of it.
 fn forged(syspath: &Path) -> Result<Values, ReadError> {
     let device = SysDevice::read(syspath)?;
-    let message = Forged::add(&device, Stamp { seqnum: 1, usec_initialized: 1 }).add_message();
+    let message = Forged::add(&device, &Hwdb::empty(), Stamp { seqnum: 1, usec_initialized: 1 })
+        .add_message();
     let pairs = message.properties().iter();
     let values = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
     Ok(comparable(values.collect()))

@@ -39,6 +39,16 @@ pub(super) enum Disk {
 /// Variables of our environment that commands in the machine get too.
 const PASSED_ON: &[&str] = &["CI", "RUST_BACKTRACE", "RUST_LOG", "NO_COLOR", "CARGO_TERM_COLOR"];
 
+/// Hardware for tests to look at: a mouse, a keyboard, a serial line (an FTDI chip), a reader of smart cards,
+/// and a pen tablet.
+const USB: &[&str] = &[
+    "usb-mouse,serial=42",
+    "usb-kbd",
+    "usb-serial,chardev=serial",
+    "usb-ccid",
+    "usb-wacom-tablet",
+];
+
 /// How many lines of the console are shown when something went wrong.
 const CONSOLE_LINES: usize = 40;
 
@@ -169,6 +179,10 @@ fn qemu(
     qemu.args(["-machine", "q35,sata=off,smbus=off", "-accel", "tcg,thread=multi"]);
     qemu.args(["-cpu", "max,la57=off", "-smp", "2", "-m", &settings.memory.to_string()]);
     qemu.args(["-nic", "none", "-device", "virtio-rng-pci"]);
+    qemu.args(["-device", "qemu-xhci,id=usb", "-chardev", "null,id=serial"]);
+    for device in USB {
+        qemu.arg("-device").arg(format!("{device},bus=usb.0"));
+    }
     qemu.arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd());
 
     let seen = guest_path(run.path())?;

@@ -1,100 +1,201 @@
-//! Input devices.
+//! Input devices: 60-evdev.rules, 60-input-id.rules, 60-persistent-input.rules, 70-joystick.rules,
+//! 70-mouse.rules, 70-power-switch.rules and 70-touchpad.rules.
 
-use super::Outcome;
-use crate::device::{Input, SysDevice};
-use crate::input_codes::BUS_BLUETOOTH;
-use crate::input_id::{Classes, classify};
-use crate::properties::Properties;
+use super::event::Event;
+use crate::device::Input;
+use crate::input_codes::{ABS_X, ABS_Y, BUS_BLUETOOTH, BUS_I2C, BUS_USB};
+use crate::input_id::classify;
+use crate::text::substituted;
 
-/// The rule files that apply, in their order. Left out are matches in the hardware database, apart from
-/// the two for every Bluetooth device, and what only hardware has: parents on a USB, serio or rmi4 bus,
-/// `ID_PATH`, and links in /dev.
-pub(super) fn apply(device: &SysDevice) -> Outcome {
-    let mut outcome = Outcome::default();
-    let Some(input) = device.input() else { return outcome };
-    let classes = classify(&input.capabilities);
-    let properties = &mut outcome.properties;
-    let is_event = device.sysname().starts_with("event");
-
-    // 60-input-id.rules
-    properties.put("ID_INPUT", "1");
-    for key in classes.properties() {
-        properties.put(key, "1");
+/// Key maps and corrected axes, which udevd gives to the kernel; the properties are all that is left to
+/// see of that.
+pub(super) fn evdev(event: &mut Event<'_>) {
+    if !event.is_named("event") {
+        return;
     }
+    let machine = substituted(event.device.machine());
+    let mut found = event.import_hwdb_of(Some("input"), "evdev:");
+    if event.device.chain().iter().any(|object| object.driver.as_deref() == Some("atkbd")) {
+        found |= event.import_hwdb(&format!("evdev:atkbd:{machine}"));
+    }
+    if let Some(input) = event.input() {
+        let (name, phys) = (substituted(&input.name), substituted(&input.phys));
+        let ev = substituted(&input.ev);
+        found |= event.import_hwdb(&format!("evdev:name:{name}:{machine}"));
+        found |= event.import_hwdb(&format!("evdev:name:{name}:phys:{phys}:ev:{ev}:{machine}"));
+    }
+    if found {
+        event.set(".HAVE_HWDB_PROPERTIES", "1");
+    }
+}
 
-    // 60-persistent-input.rules
-    if input.capabilities.bustype == BUS_BLUETOOTH {
-        properties.put("ID_BUS", "bluetooth");
-        if is_event {
-            bluetooth_integration(&classes, properties);
+pub(super) fn input_id(event: &mut Event<'_>) {
+    let Some(input) = event.input() else { return };
+    if !event.has("ID_INPUT") {
+        event.set("ID_INPUT", "1");
+        for key in classify(&input.capabilities).properties() {
+            event.set(key, "1");
         }
-    } else if let Some(class) = input_class(&classes, &input.name) {
-        properties.put(".INPUT_CLASS", class);
-        properties.put("ID_SERIAL", "noserial");
+        if event.is_named("event") {
+            surface_size(event);
+        }
+    }
+    event.import_hwdb_of(Some("input"), "id-input:modalias:");
+    let bus = match input.capabilities.bustype {
+        BUS_USB => "usb",
+        BUS_BLUETOOTH => "bluetooth",
+        BUS_I2C => "i2c",
+        _ => return,
+    };
+    event.import_hwdb(&format!("id-input:{bus}:{}", hardware(input)));
+}
+
+/// `v045ep02ea:name:Pad:`, as many entries of the hardware database begin.
+fn hardware(input: &Input) -> String {
+    format!("v{:04x}p{:04x}:name:{}:", input.vendor, input.product, substituted(&input.name))
+}
+
+/// `ID_INPUT_WIDTH_MM` and `ID_INPUT_HEIGHT_MM` (`extract_info` in systemd's
+/// src/udev/udev-builtin-input_id.c).
+fn surface_size(event: &mut Event<'_>) {
+    let (Some(x), Some(y)) = (event.device.axis(ABS_X), event.device.axis(ABS_Y)) else { return };
+    if x.resolution <= 0 || y.resolution <= 0 {
+        return;
+    }
+    for (key, axis) in [("ID_INPUT_WIDTH_MM", x), ("ID_INPUT_HEIGHT_MM", y)] {
+        let range = i64::from(axis.maximum) - i64::from(axis.minimum);
+        event.set(key, &(range / i64::from(axis.resolution)).to_string());
+    }
+}
+
+pub(super) fn persistent_input(event: &mut Event<'_>) {
+    let Some(input) = event.input() else { return };
+    let is_bluetooth =
+        event.on_bus("bluetooth").is_some() || input.capabilities.bustype == BUS_BLUETOOTH;
+    if is_bluetooth {
+        event.set("ID_BUS", "bluetooth");
+        return;
+    }
+    if event.on_bus("rmi4").is_some() {
+        event.set("ID_BUS", "rmi");
+    }
+    if event.on_bus("serio").is_some() {
+        event.set("ID_BUS", "i8042");
+    }
+    if event.on_bus("usb").is_some() && !event.has("ID_BUS") {
+        event.import_usb_id();
     }
 
-    // 70-power-switch.rules
-    if is_event && (classes.key || classes.switch) {
-        outcome.tags.insert("power-switch");
+    if let Some(class) = input_class(event, input) {
+        event.set(".INPUT_CLASS", class);
+        if !event.has("ID_SERIAL") {
+            event.set("ID_SERIAL", "noserial");
+        }
     }
-    // 70-uaccess.rules
-    if device.devnum().is_some() && classes.joystick {
-        outcome.tags.insert("uaccess");
+    links_by_id(event);
+    if ["acpi", "pci", "platform", "usb"].iter().any(|bus| event.on_bus(bus).is_some()) {
+        event.import_path_id();
     }
-    // 71-seat.rules
-    if outcome.tags.contains("uaccess") || device.sysname().starts_with("input") {
-        outcome.tags.insert("seat");
-    }
-
-    // 80-libinput-device-groups.rules
-    if is_event && !input.phys.is_empty() {
-        properties.put("LIBINPUT_DEVICE_GROUP", &device_group(input));
-    }
-    outcome
+    links_by_path(event);
 }
 
 /// `.INPUT_CLASS`; of several the last one in the rule file.
-fn input_class(classes: &Classes, name: &str) -> Option<&'static str> {
-    if ["dvb", "DVB", " IR "].iter().any(|part| name.contains(part)) {
+fn input_class(event: &Event<'_>, input: &Input) -> Option<&'static str> {
+    let mut chain = event.device.chain().iter();
+    if ["dvb", "DVB", " IR "].iter().any(|part| input.name.contains(part)) {
         Some("ir")
-    } else if classes.joystick {
+    } else if chain.any(|object| object.driver.as_deref() == Some("pcspkr")) {
+        Some("spkr")
+    } else if event.has("ID_INPUT_JOYSTICK") {
         Some("joystick")
-    } else if classes.mouse || classes.touchpad || classes.tablet {
+    } else if ["ID_INPUT_MOUSE", "ID_INPUT_TOUCHPAD", "ID_INPUT_TABLET"]
+        .iter()
+        .any(|key| event.has(key))
+    {
         Some("mouse")
-    } else if classes.keyboard {
+    } else if event.has("ID_INPUT_KEYBOARD") {
         Some("kbd")
     } else {
         None
     }
 }
 
-/// 70-joystick.hwdb and 70-touchpad.hwdb: what comes by radio is not built in.
-fn bluetooth_integration(classes: &Classes, properties: &mut Properties) {
-    if classes.joystick {
-        properties.put("ID_INPUT_JOYSTICK_INTEGRATION", "external");
-    }
-    if classes.touchpad {
-        properties.put("ID_INPUT_TOUCHPAD_INTEGRATION", "external");
+/// `event-` in the names of links to event nodes; `None` for what gets no links.
+fn kind_of_node(event: &Event<'_>) -> Option<&'static str> {
+    if event.is_named("event") {
+        Some("event-")
+    } else if event.is_named("mouse") || event.is_named("js") {
+        Some("")
+    } else {
+        None
     }
 }
 
-/// The name of the group of devices that are one piece of hardware (libinput 1.22:
-/// udev/libinput-device-group.c, without the pairs that libwacom knows): the part of the place that the
-/// interfaces of one USB device have in common.
-fn device_group(input: &Input) -> String {
-    let bus = input.capabilities.bustype;
-    let phys = input.phys.replace('%', "%%");
-    let mut group = format!("{bus:x}/{:x}/{:x}:{phys}", input.vendor, input.product);
-    if let Some(end) = group.find("/input") {
-        group.truncate(end);
+fn links_by_id(event: &mut Event<'_>) {
+    let Some(kind) = kind_of_node(event) else { return };
+    let interface = event.attributes("bInterfaceNumber").next();
+    let (Some(interface), true) = (interface, event.has("ID_BUS")) else { return };
+    let id = format!("input/by-id/{}-{}", event.get("ID_BUS"), event.get("ID_SERIAL"));
+    let class = event.get(".INPUT_CLASS");
+    let link = match (class, interface) {
+        ("", _) if kind.is_empty() || event.on_bus("usb").is_none() => return,
+        ("", interface) => format!("{id}-event-if{interface}"),
+        (class, "" | "00") => format!("{id}-{kind}{class}"),
+        (class, interface) => format!("{id}-if{interface}-{kind}{class}"),
+    };
+    event.link(&link);
+}
+
+fn links_by_path(event: &mut Event<'_>) {
+    let Some(kind) = kind_of_node(event) else { return };
+    for key in ["ID_PATH", "ID_PATH_WITH_USB_REVISION"] {
+        if !event.has(key) {
+            continue;
+        }
+        let path = event.get(key);
+        let link = match event.get(".INPUT_CLASS") {
+            "" if kind.is_empty() => continue,
+            "" if !["i2c", "platform", "usb"].iter().any(|bus| event.on_bus(bus).is_some()) => {
+                continue;
+            }
+            "" => format!("input/by-path/{path}-event"),
+            class => format!("input/by-path/{path}-{kind}{class}"),
+        };
+        event.link(&link);
     }
-    // Cintiq 22HD Touch: usb-0000:00:14.0-6.3.1 for touch, usb-0000:00:14.0-6.3.0 for the pen.
-    if let Some(end) = group.rfind('.')
-        && group.rfind('-').is_none_or(|dash| dash < end)
+}
+
+pub(super) fn joystick(event: &mut Event<'_>) {
+    by_bus(event, "ID_INPUT_JOYSTICK", "joystick");
+}
+
+pub(super) fn mouse(event: &mut Event<'_>) {
+    if matches!(event.get("ID_BUS"), "bluetooth" | "usb") {
+        by_bus(event, "ID_INPUT_MOUSE", "mouse");
+    } else if let Some(input) = event.input()
+        && event.is_named("event")
+        && event.has("ID_INPUT_MOUSE")
+        && event.on_bus("serio").is_some_and(|port| port.driver.as_deref() == Some("psmouse"))
     {
-        group.truncate(end);
+        event.import_hwdb(&format!("mouse:ps2::name:{}:", substituted(&input.name)));
     }
-    // udevd trims what a program prints.
-    group.truncate(group.trim_end().len());
-    group
+}
+
+pub(super) fn touchpad(event: &mut Event<'_>) {
+    by_bus(event, "ID_INPUT_TOUCHPAD", "touchpad");
+}
+
+/// What the hardware database says of event nodes of one class on their bus.
+fn by_bus(event: &mut Event<'_>, class: &str, prefix: &str) {
+    let Some(input) = event.input() else { return };
+    if event.is_named("event") && event.has(class) && event.has("ID_BUS") {
+        event.import_hwdb(&format!("{prefix}:{}:{}", event.get("ID_BUS"), hardware(input)));
+    }
+}
+
+pub(super) fn power_switch(event: &mut Event<'_>) {
+    let is_event = event.is_in("input") && event.is_named("event");
+    if is_event && ["ID_INPUT_KEY", "ID_INPUT_SWITCH"].iter().any(|key| event.get(key) == "1") {
+        event.tag("power-switch");
+    }
 }

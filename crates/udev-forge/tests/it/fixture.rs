@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use udev_forge::{Forged, Stamp, SysDevice};
+use udev_forge::{Forged, Hwdb, Stamp, SysDevice, Sysfs};
 
 /// An input device, in the words of its sysfs directory.
 #[derive(Clone, Copy)]
@@ -68,9 +68,9 @@ pub(crate) const KEYBOARD: InputDevice = InputDevice {
 };
 
 /// A sysfs with one input device.
-pub(crate) struct Sysfs(TempDir);
+pub(crate) struct FakeSysfs(TempDir);
 
-impl Sysfs {
+impl FakeSysfs {
     pub(crate) fn with(device: &InputDevice) -> Self {
         let sysfs = Self(TempDir::new().unwrap());
         let dir = sysfs.device_dir(device);
@@ -133,11 +133,20 @@ pub(crate) fn write(path: &Path, text: &str) {
 
 /// The input device itself, or one of its nodes.
 pub(crate) fn read(device: &InputDevice, node: Option<&str>) -> SysDevice {
-    let sysfs = Sysfs::with(device);
+    let sysfs = FakeSysfs::with(device);
     let dir = sysfs.device_dir(device);
-    SysDevice::read_in(sysfs.root(), &dir.join(node.unwrap_or("."))).unwrap()
+    Sysfs::at(sysfs.root()).read(&dir.join(node.unwrap_or("."))).unwrap()
 }
 
 pub(crate) fn forge(device: &InputDevice, node: Option<&str>, seqnum: u64, usec: u64) -> Forged {
-    Forged::add(&read(device, node), Stamp { seqnum, usec_initialized: usec })
+    Forged::add(&read(device, node), &hwdb(), Stamp { seqnum, usec_initialized: usec })
+}
+
+/// The entries of 70-joystick.hwdb and 70-touchpad.hwdb for whatever comes by radio.
+pub(crate) fn hwdb() -> Hwdb {
+    let lines = [
+        "joystick:bluetooth:* ID_INPUT_JOYSTICK_INTEGRATION=external",
+        "touchpad:bluetooth:* ID_INPUT_TOUCHPAD_INTEGRATION=external",
+    ];
+    Hwdb::parse(crate::hwdb::compile(&lines)).unwrap()
 }

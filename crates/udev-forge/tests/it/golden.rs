@@ -3,7 +3,7 @@
 
 #![cfg(target_endian = "little")]
 
-use udev_forge::{Message, Properties};
+use udev_forge::{Message, Properties, Stamp};
 
 use crate::fixture::{KEYBOARD, MOUSE, PAD, forge};
 
@@ -181,7 +181,10 @@ fn every_golden_message_is_encoded_and_parsed_byte_for_byte() {
 fn what_is_forged_from_sysfs_is_the_golden_message() {
     let pad = forge(&PAD, Some("event5"), 4242, 123_456_789);
     assert_eq!(pad.add_message().encode(), ADD_PAD_EVENT.datagram());
-    assert_eq!(pad.remove_message(4300).encode(), REMOVE_PAD_EVENT.datagram());
+    assert_eq!(
+        pad.remove_message(Stamp { seqnum: 4300, usec_initialized: 999 }).encode(),
+        REMOVE_PAD_EVENT.datagram()
+    );
 
     let parent = forge(&PAD, None, 4241, 123_456_700);
     assert_eq!(parent.add_message().encode(), ADD_PAD.datagram());

@@ -7,5 +7,6 @@ mod database;
 mod fixture;
 mod golden;
 mod hostile;
+mod hwdb;
 mod input_id;
 mod rules;

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use udev_forge::{Forged, ParseError, PartsError, ReadError, Stamp, SysDevice};
+use udev_forge::{Forged, Hwdb, ParseError, PartsError, ReadError, Stamp, Sysfs};
 
-use crate::fixture::{InputDevice, KEYBOARD, MOUSE, PAD, Sysfs, forge, read, write};
+use crate::fixture::{FakeSysfs, InputDevice, KEYBOARD, MOUSE, PAD, forge, read, write};
 
 const BLUETOOTH_PAD: InputDevice = InputDevice { product: "5/45e/b13/513", ..PAD };
 const TOUCHPAD: InputDevice = InputDevice {
@@ -155,10 +155,10 @@ fn sysfs_is_read_as_it_is() {
 
 #[test]
 fn a_link_to_a_device_is_followed() {
-    let sysfs = Sysfs::with(&PAD);
+    let sysfs = FakeSysfs::with(&PAD);
     let link = sysfs.root().join("event5");
     std::os::unix::fs::symlink(sysfs.device_dir(&PAD).join("event5"), &link).unwrap();
-    let device = SysDevice::read_in(sysfs.root(), &link).unwrap();
+    let device = Sysfs::at(sysfs.root()).read(&link).unwrap();
     assert_eq!(device.devpath(), "/devices/virtual/input/input20/event5");
 }
 
@@ -166,9 +166,9 @@ fn a_link_to_a_device_is_followed() {
 fn a_name_cannot_forge_lines_of_the_uevent_file() {
     for name in ["x\nDEVNAME=mem\nMAJOR=1\nMINOR=1", "x\rID_SEAT=seat9", "x\0"] {
         let pad = InputDevice { name, ..PAD };
-        let sysfs = Sysfs::with(&pad);
+        let sysfs = FakeSysfs::with(&pad);
         for syspath in [sysfs.device_dir(&pad), sysfs.device_dir(&pad).join("event5")] {
-            let read = SysDevice::read_in(sysfs.root(), &syspath);
+            let read = Sysfs::at(sysfs.root()).read(&syspath);
             assert!(matches!(read, Err(ReadError::Malformed { .. })), "{read:?}");
         }
     }
@@ -176,20 +176,20 @@ fn a_name_cannot_forge_lines_of_the_uevent_file() {
 
 #[test]
 fn the_kernel_is_believed_only_what_it_can_know() {
-    let sysfs = Sysfs::with(&PAD);
+    let sysfs = FakeSysfs::with(&PAD);
     let dir = sysfs.device_dir(&PAD);
     let uevent =
         "DEVNAME=mem\nMAJOR=1\nMINOR=1\nTAGS=:uaccess:\nACTION=remove\nbroken\n=x\nNAME=\"a\"";
     write(&dir.join("uevent"), uevent);
-    let device = SysDevice::read_in(sysfs.root(), &dir).unwrap();
+    let device = Sysfs::at(sysfs.root()).read(&dir).unwrap();
     let kernel: Vec<_> = device.kernel_properties().iter().map(|(key, _)| key).collect();
     assert_eq!(kernel, ["DEVPATH", "SUBSYSTEM", "NAME"]);
 }
 
 #[test]
 fn what_is_not_a_device_is_an_error() {
-    let sysfs = Sysfs::with(&PAD);
-    let read = |path: &str| SysDevice::read_in(sysfs.root(), &sysfs.root().join(path));
+    let sysfs = FakeSysfs::with(&PAD);
+    let read = |path: &str| Sysfs::at(sysfs.root()).read(&sysfs.root().join(path));
     assert!(matches!(read("devices/gone"), Err(ReadError::Io { .. })));
     assert!(matches!(read(""), Err(ReadError::NotADevice { .. })));
     assert!(matches!(read("devices/virtual"), Err(ReadError::Io { .. })));
@@ -203,23 +203,27 @@ fn what_is_not_a_device_is_an_error() {
 }
 
 #[test]
-fn other_subsystems_get_nothing_added() {
-    let sysfs = Sysfs::with(&PAD);
+fn a_hidraw_node_belongs_to_the_seat() {
+    let sysfs = FakeSysfs::with(&PAD);
     let dir = sysfs.root().join("devices/virtual/misc/uhid/0003:054C:0CE6.0005/hidraw/hidraw3");
     write(&dir.join("uevent"), "MAJOR=240\nMINOR=3\nDEVNAME=hidraw3\n");
     write(&dir.join("dev"), "240:3\n");
     std::os::unix::fs::symlink("/sys/class/hidraw", dir.join("subsystem")).unwrap();
-    let device = SysDevice::read_in(sysfs.root(), &dir).unwrap();
-    let forged = Forged::add(&device, Stamp { seqnum: 5000, usec_initialized: 123 });
-    assert!(forged.tags().is_empty());
-    assert_eq!((forged.record().file_name(), forged.record().text().as_str()), ("c240:3", ""));
+    let device = Sysfs::at(sysfs.root()).read(&dir).unwrap();
+    let forged =
+        Forged::add(&device, &Hwdb::empty(), Stamp { seqnum: 5000, usec_initialized: 123 });
+    assert_eq!(forged.record().file_name(), "c240:3");
+    assert_eq!(forged.record().text(), "I:123\nG:seat\nQ:seat\nV:1\n");
 }
 
 #[test]
 fn the_number_of_an_event_is_never_zero() {
     let pad = forge(&PAD, Some("event5"), 0, 0);
     assert_eq!(pad.add_message().seqnum(), 1);
-    assert_eq!(pad.remove_message(0).properties().get("SEQNUM"), Some("1"));
+    assert_eq!(
+        pad.remove_message(Stamp { seqnum: 0, usec_initialized: 0 }).properties().get("SEQNUM"),
+        Some("1")
+    );
 }
 
 #[test]

@@ -48,7 +48,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let chosen = if arguments.targets.is_empty() { &all } else { &arguments.targets };
     for target in chosen {
         let corpus = fuzzer.folder.join("corpus").join(target);
-        fuzzer.run(target, &corpus, &[format!("-max_total_time={}", arguments.seconds)])?;
+        let mut command = fuzzer.command(target, &corpus)?;
+        command.arg(format!("-max_total_time={}", arguments.seconds));
+        eprintln!("xtask: fuzzing {target}");
+        if !command.status().with_context(|| format!("starting {target}"))?.success() {
+            eprintln!("xtask: {}", fuzzer.found(target));
+            return Ok(ExitCode::FAILURE);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,8 +68,13 @@ pub(crate) fn gate() -> Result<String> {
         if corpus.exists() {
             fs::remove_dir_all(&corpus).context("removing the last run's corpus")?;
         }
-        let options = [format!("-runs={RUNS_IN_GATE}"), "-seed=1".into(), "-verbosity=0".into()];
-        fuzzer.run(target, &corpus, &options)?;
+        let mut command = fuzzer.command(target, &corpus)?;
+        let output = command.arg(format!("-runs={RUNS_IN_GATE}")).arg("-seed=1").output();
+        let output = output.with_context(|| format!("starting {target}"))?;
+        if !output.status.success() {
+            eprintln!("{}", String::from_utf8_lossy(&output.stderr));
+            bail!(fuzzer.found(target));
+        }
     }
     Ok(format!("{} targets, {RUNS_IN_GATE} runs each", targets.len()))
 }
@@ -101,31 +112,34 @@ impl Fuzzer {
         Ok(Self { folder, programs })
     }
 
-    /// Runs a target from its seeds and from what is in `corpus`, where it puts what it finds out.
-    fn run(&self, target: &str, corpus: &Path, options: &[String]) -> Result<()> {
-        let artifacts = self.folder.join("artifacts").join(target);
+    /// A target that starts from its seeds and from what is in `corpus`, where it puts what it finds out.
+    fn command(&self, target: &str, corpus: &Path) -> Result<Command> {
+        let artifacts = self.artifacts(target);
         for folder in [corpus, &artifacts] {
             fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         }
-        let program = self.programs.join(target);
-        let mut command = Command::new(&program);
-        command.args(["-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"]).args(options);
+        let mut command = Command::new(self.programs.join(target));
+        command.args(["-max_len=4096", "-timeout=10", "-rss_limit_mb=2048"]);
         command.arg(format!("-artifact_prefix={}/", artifacts.display()));
         command.arg(corpus).arg(tools::workspace()?.join("fuzz/seeds").join(target));
         if Path::new("/dev/shm").is_dir() {
             // A target that makes files makes them in memory.
             command.env("TMPDIR", "/dev/shm");
         }
-        eprintln!("xtask: fuzzing {target}");
-        let status = command.status().with_context(|| format!("starting {}", program.display()))?;
-        if !status.success() {
-            bail!(
-                "fuzzing {target} found an error; the input is in {}, and `{} INPUT` runs it again",
-                artifacts.display(),
-                program.display()
-            );
-        }
-        Ok(())
+        Ok(command)
+    }
+
+    /// What to say of a target that ended with an error.
+    fn found(&self, target: &str) -> String {
+        format!(
+            "{target} failed; the input is in {}, and `{} INPUT` runs it again",
+            self.artifacts(target).display(),
+            self.programs.join(target).display()
+        )
+    }
+
+    fn artifacts(&self, target: &str) -> PathBuf {
+        self.folder.join("artifacts").join(target)
     }
 }
 

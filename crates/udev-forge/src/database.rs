@@ -50,14 +50,20 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database in `dir`; makes `data` and `tags` in it if need be.
+    /// The database in `dir`; makes `data` and `tags` in it if need be, and sees to the modes of
+    /// directories whose maker was killed before it had.
     ///
     /// # Errors
     ///
     /// [`DatabaseError::Directory`] when that is not possible.
     pub fn open(dir: &Path) -> Result<Self, DatabaseError> {
         make_dir(&dir.join("data"))?;
-        make_dir(&dir.join("tags"))?;
+        let tags = dir.join("tags");
+        make_dir(&tags)?;
+        let failed = |source| DatabaseError::Directory { path: tags.clone(), source };
+        for entry in fs::read_dir(&tags).map_err(failed)? {
+            make_dir(&entry.map_err(failed)?.path())?;
+        }
         Ok(Self { dir: dir.to_owned() })
     }
 
@@ -74,9 +80,17 @@ impl Database {
     pub fn write(&self, forged: &Forged) -> Result<(), DatabaseError> {
         let id = forged.device_id();
         for tag in forged.tags() {
-            make_dir(&self.tag_dir(tag))?;
-            let path = self.tag_dir(tag).join(id.as_str());
-            touch(&path).map_err(|source| DatabaseError::Write { path, source })?;
+            let dir = self.tag_dir(tag);
+            let path = dir.join(id.as_str());
+            // Most often the directory is there.
+            let touched = match touch(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    make_dir(&dir)?;
+                    touch(&path)
+                }
+                touched => touched,
+            };
+            touched.map_err(|source| DatabaseError::Write { path, source })?;
         }
 
         let text = forged.record().text();
@@ -126,7 +140,7 @@ impl Database {
     }
 }
 
-/// Makes the directory and sees to its mode, even if an earlier attempt was killed in between.
+/// Makes the directory, if need be, and sees to its mode.
 fn make_dir(path: &Path) -> Result<(), DatabaseError> {
     fs::create_dir_all(path)
         .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
@@ -135,9 +149,11 @@ fn make_dir(path: &Path) -> Result<(), DatabaseError> {
 
 /// Makes an empty file, unless it is there already.
 fn touch(path: &Path) -> io::Result<()> {
+    let mode = Permissions::from_mode(0o444);
     match File::create_new(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => fs::set_permissions(path, Permissions::from_mode(0o444)),
+        Ok(file) => file.set_permissions(mode),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::set_permissions(path, mode),
+        Err(error) => Err(error),
     }
 }
 

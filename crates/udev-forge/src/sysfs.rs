@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::str;
 use std::sync::Arc;
-use std::{fs, str};
 
 use crate::device::{Input, ReadError, SysDevice};
 use crate::input_id::{Bitmap, Capabilities};
@@ -131,9 +132,12 @@ impl Sysfs {
         }
 
         // What any device must have is asked for by name: the error says what is missing.
-        required(&syspath, "uevent")?;
-        let mut chain = Vec::new();
-        for dir in syspath.ancestors().take_while(|dir| *dir != devices) {
+        let without_uevent = || ReadError::Io {
+            path: syspath.join("uevent"),
+            source: io::ErrorKind::NotFound.into(),
+        };
+        let mut chain = vec![self.object(&sysfs, &syspath)?.ok_or_else(without_uevent)?];
+        for dir in syspath.ancestors().skip(1).take_while(|dir| *dir != devices) {
             chain.extend(self.object(&sysfs, dir)?);
         }
         SysDevice::of_chain(&syspath, chain, read_devnum(&syspath)?, self.machine())
@@ -262,7 +266,7 @@ fn devpath(sysfs: &Path, syspath: &Path) -> Option<String> {
 /// What is not UTF-8 becomes U+FFFD.
 fn attribute(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
     let path = dir.join(name);
-    match fs::read(&path) {
+    match read_small(&path) {
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
             Ok(Some(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
@@ -272,11 +276,19 @@ fn attribute(dir: &Path, name: &str) -> Result<Option<String>, ReadError> {
     }
 }
 
-fn required(dir: &Path, name: &str) -> Result<String, ReadError> {
-    attribute(dir, name)?.ok_or_else(|| ReadError::Io {
-        path: dir.join(name),
-        source: io::ErrorKind::NotFound.into(),
-    })
+/// The content of a small file. [`fs::read`] would ask for the size, which sysfs does not know, and for more
+/// after the end; what is read costs less than these calls.
+fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // More than the page that an attribute has at most, so that it comes at once.
+    let mut content = vec![0; 4097];
+    let size = file.read(&mut content)?;
+    let is_whole = size < content.len();
+    content.truncate(size);
+    if !is_whole {
+        file.read_to_end(&mut content)?;
+    }
+    Ok(content)
 }
 
 /// An attribute that the maker of the device chose freely. With a line break in it, it would forge

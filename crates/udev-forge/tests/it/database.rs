@@ -1,6 +1,6 @@
 //! The files of the database.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -88,6 +88,16 @@ fn what_a_killed_writer_left_is_cleaned_up() {
     fs::write(&left_over, "E:ID_INP").unwrap();
     database.remove(&mouse).unwrap();
     assert_eq!(list(dir.path()), ["data 755", "tags 755"]);
+}
+
+#[test]
+fn the_next_one_to_open_it_sees_to_modes_that_a_killed_writer_left() {
+    let dir = TempDir::new().unwrap();
+    let tag = dir.path().join("tags/seat");
+    fs::create_dir_all(&tag).unwrap();
+    fs::set_permissions(&tag, Permissions::from_mode(0o700)).unwrap();
+    Database::open(dir.path()).unwrap();
+    assert_eq!(list(dir.path()), ["data 755", "tags 755", "tags/seat 755"]);
 }
 
 #[test]

@@ -67,10 +67,10 @@ pub use device_id::{DeviceId, DeviceIdError};
 pub use forged::{Forged, Parts, PartsError};
 pub use message::{Action, Message, ParseError};
 pub use monitor::{Monitor, MonitorError, Received};
-pub use netlink::OpenError;
+pub use netlink::{Credentials, OpenError};
 pub use properties::{Properties, PropertyError};
 pub use record::{Record, RecordError};
-pub use sender::{Credentials, SendError, Sender};
+pub use sender::{SendError, Sender};
 pub use stamp::{Stamp, StampError};
 
 /// Compiles the example of the README.

@@ -153,7 +153,7 @@ def main():
         }
 
     monitors = listen()
-    say(ready=os.getuid(), map=open("/proc/self/uid_map").read().split(), monotonic=time.monotonic())
+    say(ready=os.getpid(), uid=os.getuid(), map=open("/proc/self/uid_map").read().split(), monotonic=time.monotonic())
     for line in sys.stdin:
         if line.strip() == "control":
             open("/run/udev/control", "w").close()

@@ -6,6 +6,7 @@ use crate::message::{Action, Message, ParseError};
 use crate::properties::{Properties, PropertyError};
 use crate::record::Record;
 use crate::stamp::Stamp;
+use crate::uevent::Uevent;
 use crate::{rules, tags};
 
 /// Everything udevd would say about one device, from its `add` to its `remove`.
@@ -105,6 +106,11 @@ impl Forged {
     /// without `ID_INPUT_JOYSTICK`, and the time of the `add`.
     pub fn remove_message(&self, seqnum: u64) -> Message {
         self.message(Action::Remove, seqnum, is_stored)
+    }
+
+    /// What the kernel said, or would say, of the device, for a udevd to work on.
+    pub fn uevent(&self, action: Action) -> Uevent {
+        Uevent::new(action, self.kernel.clone())
     }
 
     /// In systemd's order: what the kernel said, with the number between the node's name and its

@@ -37,6 +37,9 @@
 //! # }
 //! ```
 //!
+//! A container in which a udevd works ([`udevd`]) needs neither: an [`Injector`] makes the kernel repeat its
+//! [`Uevent`] there, and that udevd does the rest.
+//!
 //! libudev listens only if `/run/udev/control` exists when the program starts; making it is left to
 //! whoever prepares the container. Rules exist for input devices; a device of another subsystem gets
 //! no properties and no tags.
@@ -48,6 +51,7 @@ mod device;
 mod device_id;
 mod forged;
 pub mod hash;
+mod injector;
 mod input_codes;
 pub mod input_id;
 mod message;
@@ -61,10 +65,13 @@ mod rules;
 mod sender;
 mod stamp;
 mod tags;
+pub mod udevd;
+mod uevent;
 
 pub use device::{Input, ReadError, SysDevice};
 pub use device_id::{DeviceId, DeviceIdError};
 pub use forged::{Forged, Parts, PartsError};
+pub use injector::{InjectError, Injector};
 pub use message::{Action, Message, ParseError};
 pub use monitor::{Monitor, MonitorError, Received};
 pub use netlink::{Credentials, OpenError};
@@ -72,6 +79,7 @@ pub use properties::{Properties, PropertyError};
 pub use record::{Record, RecordError};
 pub use sender::{SendError, Sender};
 pub use stamp::{Stamp, StampError};
+pub use uevent::Uevent;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

@@ -78,7 +78,8 @@ class Library:
 class Monitor:
     def __init__(self, library, filters):
         self.library = library
-        self.monitor = library.call("udev_monitor_new_from_netlink", library.context, b"udev")
+        group = filters.get("group", "udev").encode()
+        self.monitor = library.call("udev_monitor_new_from_netlink", library.context, group)
         for name in "subsystem", "tag":
             if name not in filters:
                 continue
@@ -159,6 +160,14 @@ def main():
             open("/run/udev/control", "w").close()
         elif line.strip() == "listen":
             monitors = listen()
+        elif line.strip() == "udevd":
+            # To be taken for one: its control socket. It hears the kernel's group already.
+            os.unlink("/run/udev/control")
+            control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            control.bind("/run/udev/control")
+            control.listen()
+        elif line.strip() == "no udevd":
+            control.close()
         drained = {
             name: {label: monitor.drain() for label, monitor in of_library.items()}
             for name, of_library in monitors.items()

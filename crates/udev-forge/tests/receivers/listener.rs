@@ -51,8 +51,12 @@ pub(crate) struct Arrived {
 impl Arrived {
     /// The users from whom datagrams came to `group`, as the program sees them.
     pub(crate) fn uids(&self, group: u32) -> Vec<u64> {
-        let datagrams = self.raw[group.to_string()].as_array().unwrap();
-        datagrams.iter().map(|datagram| datagram["uid"].as_u64().unwrap()).collect()
+        self.raw(group).iter().map(|datagram| datagram["uid"].as_u64().unwrap()).collect()
+    }
+
+    /// The datagrams that came to `group`: `uid`, `port`, `data`.
+    pub(crate) fn raw(&self, group: u32) -> &Vec<Value> {
+        self.raw[group.to_string()].as_array().unwrap()
     }
 }
 
@@ -98,9 +102,14 @@ impl Listener {
         Sender::open_in(self.network().as_fd()).unwrap()
     }
 
+    /// Its directory in /proc.
+    pub(crate) fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.ready["ready"].to_string())
+    }
+
     /// Its network namespace.
     pub(crate) fn network(&self) -> File {
-        File::open(format!("/proc/{}/ns/net", self.ready["ready"])).unwrap()
+        File::open(self.proc().join("ns/net")).unwrap()
     }
 
     /// Everything that has arrived since the last look.

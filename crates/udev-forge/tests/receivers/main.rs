@@ -10,5 +10,6 @@
 )]
 
 mod acceptance;
+mod injection;
 mod listener;
 mod matrix;

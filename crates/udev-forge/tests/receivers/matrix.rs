@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use udev_forge::{Credentials, Message, Properties};
 
-use crate::listener::{Arrived, Devices, Filters, Listener, Place, Trust, libraries};
+use crate::listener::Trust::{self, Anybody, Outside, Root};
+use crate::listener::{Arrived, Devices, Filters, Listener, Place, libraries};
 
 /// An attempt: the sender's user here, the user that arrives, and who takes the message.
 type Attempt = (u32, u64, &'static [Trust]);
-
-use Trust::{Anybody, Outside, Root};
 
 /// The host's root, where the namespace does not have it, arrives as the "overflow" user 65534. That is why
 /// nothing is ever sent in its name, and why [`Outside`] is no help where 65534 is a user of the namespace.

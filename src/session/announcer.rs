@@ -82,6 +82,11 @@ impl Announcer {
         Ok(Self { credentials: Credentials { uid, gid }, way })
     }
 
+    /// The container's root, as numbered here.
+    pub(super) fn credentials(&self) -> Credentials {
+        self.credentials
+    }
+
     pub(super) fn mode(&self) -> UdevMode {
         match self.way {
             Way::Forge { .. } => UdevMode::Forge,

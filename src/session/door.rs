@@ -38,6 +38,7 @@ pub(super) fn open(
     engine.claim(&state.name, &container)?;
     match open_claimed(engine, state, reference, container) {
         Ok(door) => {
+            state.database.set_owner(door.announcer.credentials());
             state.door = Some(door);
             Ok(())
         }

@@ -23,6 +23,9 @@ use crate::thread;
 /// The staged directories could not be attached to the container, or detached from it.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
+    /// The staged directories could not be given to the container's root.
+    #[error("could not give the session's directories to the container's root")]
+    Own(#[source] io::Error),
     /// The staged directory could not be made into a mount.
     #[error("could not clone the staged `{path}` as a read-only mount")]
     Clone {
@@ -159,6 +162,8 @@ fn attach_where(
     session: &SessionDir,
     wanted: fn(&Target<'_>) -> bool,
 ) -> Result<Attachment, AttachError> {
+    let (uid, gid) = container.root_ids();
+    session.give_to(uid, gid).map_err(AttachError::Own)?;
     let targets: Vec<_> = targets(session).into_iter().filter(wanted).collect();
     let trees: Vec<_> = targets.iter().map(|target| clone_read_only(session, target)).collect();
     in_mount_namespace(container, || {

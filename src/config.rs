@@ -50,6 +50,9 @@ pub struct Config {
     pub docker_socket: PathBuf,
     /// Users who may call the API, besides root and the daemon's own user.
     pub allow_uids: Vec<u32>,
+    /// Whether programs with libudev-zero, a libudev for systems without udevd, are told of devices too: a
+    /// second message in its own group (docs/receivers.md).
+    pub libudev_zero: bool,
     /// Permission bits of the nodes in a container, as an octal string such as "0660".
     ///
     /// The default is 0666: a session's directory can be reached from its own container only, where games
@@ -66,6 +69,7 @@ impl Default for Config {
             journal: "/run/hotseat/journal.jsonl".into(),
             docker_socket: "/var/run/docker.sock".into(),
             allow_uids: Vec::new(),
+            libudev_zero: false,
             node_mode: 0o666,
         }
     }

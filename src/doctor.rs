@@ -12,6 +12,7 @@ use crate::engine::{Engine, chain};
 use crate::problem::Problem;
 use crate::runtime::ContainerRef;
 use crate::session::Error;
+use crate::session::announcer::UdevMode;
 use crate::setup::{MODULES, SEAT_RULES};
 
 /// How a check ended.
@@ -185,10 +186,30 @@ fn look_at(container: &Container) -> Vec<Check> {
         Check::ok("container", format!("runs, as process {pid}, with a network of its own")),
         Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
         Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
-        udev_control(container),
+        udev(container),
         apparmor(pid),
         paused(container),
     ]
+}
+
+/// Who makes the container's udev messages, and what that takes.
+fn udev(container: &Container) -> Check {
+    match UdevMode::of(container) {
+        Ok(UdevMode::Forge) => udev_control(container),
+        Ok(UdevMode::Inject) => Check::ok(
+            "udevd",
+            "a udevd works in it: it is given the kernel's events of the session",
+        ),
+        Ok(UdevMode::Kernel) => Check::not(
+            "udevd",
+            Status::Warning,
+            "a udevd works in it and hears the kernel's events of every device of this host: it tells the \
+             container's programs of other sessions' devices too, and of ours perhaps before their nodes are \
+             there",
+            "give the container a user namespace, or no udevd",
+        ),
+        Err(error) => Check::not("udevd", Status::Failed, chain(&error), "attach it again"),
+    }
 }
 
 /// libudev looks once, when a monitor is made: without the file that monitor stays deaf

@@ -159,11 +159,18 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
         Error::Database(_) => {
             (S::INTERNAL_SERVER_ERROR, "database", "is the staging file system full?")
         }
-        Error::OpenSender(_) | Error::OpenMonitor(_) | Error::Announce(_) => (
+        Error::OpenSender(_)
+        | Error::OpenMonitor(_)
+        | Error::OpenInjector(_)
+        | Error::Announce(_)
+        | Error::Inject(_) => (
             S::INTERNAL_SERVER_ERROR,
             "announce",
             "the daemon needs CAP_NET_ADMIN and CAP_SYS_ADMIN on the host",
         ),
+        Error::LookForUdevd(_) => {
+            (S::INTERNAL_SERVER_ERROR, "udevd", "did the container end? is /proc mounted?")
+        }
         Error::Grant(_) => (S::INTERNAL_SERVER_ERROR, "grant", "`hotseat doctor` tests the grants"),
         Error::KernelEvents(_) | Error::ReadDevice(_) | Error::Stamp(_) => {
             (S::INTERNAL_SERVER_ERROR, "read-device", "is /sys mounted?")

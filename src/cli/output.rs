@@ -72,6 +72,9 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     }
     let (container, pid) = container(session);
     println!("session {}\ncontainer {container} (process {pid})", session.name);
+    if let Some(container) = &session.container {
+        println!("udev {}", container.udev);
+    }
     for device in &session.devices {
         println!("slot {} {}", device.slot, describe(device));
     }

@@ -1,8 +1,8 @@
 //! A session's container, opened: the mounts are in place, the sockets stand in its network namespace.
 
-use device_gate::{Attachment, Container, attach};
-use udev_forge::{Credentials, Monitor, Sender};
+use device_gate::{Attachment, Container};
 
+use super::announcer::Announcer;
 use super::error::Error;
 use super::state::State;
 use super::unplug;
@@ -14,10 +14,7 @@ use crate::runtime::ContainerRef;
 pub(super) struct Door {
     pub(super) reference: ContainerRef,
     pub(super) container: Container,
-    pub(super) sender: Sender,
-    pub(super) monitor: Monitor,
-    /// The container's root, as numbered here: older libudevs listen to no one else.
-    pub(super) credentials: Credentials,
+    pub(super) announcer: Announcer,
     attachment: Attachment,
 }
 
@@ -39,8 +36,9 @@ pub(super) fn open(
         });
     }
     engine.claim(&state.name, &container)?;
-    match open_claimed(state, reference, container) {
+    match open_claimed(engine, state, reference, container) {
         Ok(door) => {
+            state.database.set_owner(door.announcer.credentials());
             state.door = Some(door);
             Ok(())
         }
@@ -52,18 +50,15 @@ pub(super) fn open(
 }
 
 fn open_claimed(
+    engine: &Engine,
     state: &State,
     reference: ContainerRef,
     container: Container,
 ) -> Result<Door, Error> {
-    let network = container.network_namespace();
-    let sender = Sender::open_in(network).map_err(Error::OpenSender)?;
-    let monitor = Monitor::open_in(network).map_err(Error::OpenMonitor)?;
+    let announcer = Announcer::open(&engine.config, &container)?;
     // Last: it is the step that shows in the container.
-    let attachment = attach(&container, &state.dir).map_err(Error::Attach)?;
-    let (uid, gid) = container.root_ids();
-    let credentials = Credentials { uid, gid };
-    Ok(Door { reference, container, sender, monitor, credentials, attachment })
+    let attachment = announcer.attach(&container, &state.dir).map_err(Error::Attach)?;
+    Ok(Door { reference, container, announcer, attachment })
 }
 
 /// Closes the door: unplugs every device and takes the mounts away. Goes on after an error, and returns the

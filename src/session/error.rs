@@ -1,8 +1,10 @@
 //! Everything that can go wrong with a session, by the operation that failed.
 
+use std::io;
+
 use device_gate::{GrantError, StagingError, attach::AttachError};
 use udev_forge::database::DatabaseError;
-use udev_forge::{MonitorError, OpenError, ReadError, SendError, StampError};
+use udev_forge::{InjectError, MonitorError, OpenError, ReadError, SendError, StampError};
 use vinput::uinput::{CreateError, WriteError};
 use vinput::{InputError, NameError};
 
@@ -79,6 +81,12 @@ pub enum Error {
     /// No listener can be opened there.
     #[error("could not open a listener in the container's network namespace")]
     OpenMonitor(#[source] MonitorError),
+    /// No event can be injected there.
+    #[error("could not open a way to inject events into the container")]
+    OpenInjector(#[source] InjectError),
+    /// It could not be told whether the container has a udevd.
+    #[error("could not look for a udevd in the container")]
+    LookForUdevd(#[source] io::Error),
     /// There is no profile of that name.
     #[error("there is no profile `{name}`")]
     UnknownProfile {
@@ -148,6 +156,9 @@ pub enum Error {
     /// A message could not be sent.
     #[error("could not announce the device in the container")]
     Announce(#[source] SendError),
+    /// An event could not be injected.
+    #[error("could not announce the device to the container's udevd")]
+    Inject(#[source] InjectError),
     /// The device is there but cannot be used from inside.
     #[error("the device does not work from inside the container")]
     Verify(#[source] VerifyError),

@@ -62,10 +62,8 @@ pub(super) fn take_away(
     }
     if let Some(door) = &state.door {
         for part in parts[..announced].iter().rev() {
-            keep_first(engine.stamp().map_err(Error::Stamp).and_then(|stamp| {
-                let message = part.forged.remove_message(stamp);
-                door.sender.send(&message, &door.credentials).map_err(Error::Announce)
-            }));
+            let stamp = engine.stamp().map_err(Error::Stamp);
+            keep_first(stamp.and_then(|stamp| door.announcer.remove(&part.forged, stamp)));
         }
     }
     (closing, result)

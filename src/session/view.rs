@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::announcer::UdevMode;
 use super::state::{Plugged, State};
 
 /// A session.
@@ -23,6 +24,8 @@ pub struct ContainerView {
     pub reference: String,
     /// Its first process, as numbered on the host.
     pub pid: u32,
+    /// How its programs learn of devices.
+    pub udev: UdevMode,
 }
 
 /// A plugged device.
@@ -70,6 +73,7 @@ impl Session {
             container: state.door.as_ref().map(|door| ContainerView {
                 reference: door.reference.to_string(),
                 pid: door.container.pid(),
+                udev: door.announcer.mode(),
             }),
             devices: state.slots.values().map(Device::of).collect(),
         }

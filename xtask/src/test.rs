@@ -37,6 +37,7 @@ const IN_MACHINE_ONLY: &[(&str, &str)] = &[
     ("binary(differential)", "tests/differential"),
     ("binary(e2e)", "tests/e2e"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
+    ("binary(receivers)", "crates/udev-forge/tests/receivers"),
 ];
 
 /// Tests that run on any machine, but skip without root.

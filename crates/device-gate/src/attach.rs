@@ -23,6 +23,9 @@ use crate::thread;
 /// The staged directories could not be attached to the container, or detached from it.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
+    /// The staged directories could not be given to the container's root.
+    #[error("could not give the session's directories to the container's root")]
+    Own(#[source] io::Error),
     /// The staged directory could not be made into a mount.
     #[error("could not clone the staged `{path}` as a read-only mount")]
     Clone {
@@ -139,8 +142,30 @@ pub struct Attachment {
 ///
 /// [`AttachError`]; what was mounted before the failure is taken away again.
 pub fn attach(container: &Container, session: &SessionDir) -> Result<Attachment, AttachError> {
-    let targets = targets(session);
-    let trees = targets.each_ref().map(|target| clone_read_only(session, target));
+    attach_where(container, session, |_| true)
+}
+
+/// [`attach`] for a container with a udevd of its own, which keeps its own `/run/udev`: only what shows in /dev.
+///
+/// # Errors
+///
+/// As [`attach`].
+pub fn attach_nodes(
+    container: &Container,
+    session: &SessionDir,
+) -> Result<Attachment, AttachError> {
+    attach_where(container, session, |target| target.parent == "dev")
+}
+
+fn attach_where(
+    container: &Container,
+    session: &SessionDir,
+    wanted: fn(&Target<'_>) -> bool,
+) -> Result<Attachment, AttachError> {
+    let (uid, gid) = container.root_ids();
+    session.give_to(uid, gid).map_err(AttachError::Own)?;
+    let targets: Vec<_> = targets(session).into_iter().filter(wanted).collect();
+    let trees: Vec<_> = targets.iter().map(|target| clone_read_only(session, target)).collect();
     in_mount_namespace(container, || {
         let mut attachment = Attachment::default();
         for (target, tree) in targets.iter().zip(trees) {

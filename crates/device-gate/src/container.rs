@@ -11,6 +11,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::id_map::{IdMap, IdMapError};
+use crate::sys;
 
 /// The process is not one whose container can be served.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +88,7 @@ pub struct Container {
     mount: OwnedFd,
     network: OwnedFd,
     network_inode: u64,
+    network_is_initial: bool,
     user: OwnedFd,
     user_is_initial: bool,
     root_ids: (u32, u32),
@@ -116,6 +118,9 @@ impl Container {
             return Err(ContainerError::HostNetwork { pid });
         }
         let network_inode = inode(&network, pid, "ns/net")?;
+        let network_is_initial = sys::fs::owning_user_namespace(network.as_fd())
+            .and_then(|owner| Ok(fstat(owner)?.st_ino == INITIAL_USER_NAMESPACE))
+            .map_err(|source| ContainerError::Open { pid, what: "ns/net", source })?;
         let user = namespace("ns/user")?;
         let root = open_proc(pid, "root", OFlags::PATH | OFlags::DIRECTORY)?;
         let uid = root_id(pid, "uid_map")?;
@@ -132,6 +137,7 @@ impl Container {
             mount,
             network,
             network_inode,
+            network_is_initial,
             user_is_initial: is_own_namespace(pid, "ns/user"),
             user,
             root_ids: (uid, gid),
@@ -190,6 +196,13 @@ impl Container {
         self.network_inode
     }
 
+    /// Whether its network namespace belongs to the initial user namespace. The kernel sends the events of every
+    /// device into such a network namespace, and none into others (`uevent_net_broadcast_untagged` in
+    /// lib/kobject_uevent.c, since Linux 4.18).
+    pub fn hears_the_kernel(&self) -> bool {
+        self.network_is_initial
+    }
+
     /// The host's ids of the container's user 0 and group 0.
     pub fn root_ids(&self) -> (u32, u32) {
         self.root_ids
@@ -225,6 +238,9 @@ impl Container {
         self.root.as_fd()
     }
 }
+
+/// The inode number of the initial user namespace: `PROC_USER_INIT_INO` in include/linux/proc_ns.h.
+const INITIAL_USER_NAMESPACE: u64 = 0xefff_fffd;
 
 fn open_proc(pid: u32, what: &'static str, flags: OFlags) -> Result<OwnedFd, ContainerError> {
     openat(CWD, format!("/proc/{pid}/{what}"), flags | OFlags::CLOEXEC, Mode::empty())

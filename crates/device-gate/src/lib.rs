@@ -47,7 +47,7 @@ mod thread;
 mod view;
 
 pub use access::{Access, AccessError, Device, DeviceKind};
-pub use attach::{Attachment, attach};
+pub use attach::{Attachment, attach, attach_nodes};
 pub use cgroup::{Cgroup, CgroupError};
 pub use container::{Container, ContainerError};
 pub use grants::{GrantError, Grants};

@@ -16,7 +16,7 @@
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -192,8 +192,14 @@ impl Staging {
         }
         // libudev receives events only if this file exists when a monitor is made; its kind does not matter
         // (sd-device/device-monitor.c, device_monitor_new_full).
+        // A socket without a listener, as that of a udevd that has ended: whoever calls it is refused at once.
         let control = path.join("udev/control");
-        fs::write(&control, "").map_err(prepare(&control))?;
+        match mknodat(CWD, &control, FileType::Socket, Mode::from_raw_mode(0o600), 0) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => {
+                return Err(StagingError::Prepare { path: control, source: errno.into() });
+            }
+        }
         let input = open_directory(&path.join("input"))?;
         let udev = open_directory(&path.join("udev"))?;
         let view = Arc::clone(&self.view);
@@ -280,6 +286,15 @@ impl SessionDir {
     /// The directory that shows at `/dev/input`.
     pub fn input_path(&self) -> PathBuf {
         self.path.join("input")
+    }
+
+    /// Gives what the container will see to its root, as numbered here: in a user namespace it would be nobody's.
+    /// The mounts are read-only, whoever is the owner.
+    pub(crate) fn give_to(&self, uid: u32, gid: u32) -> io::Result<()> {
+        for path in ["input", "udev", "udev/data", "udev/tags", "udev/control"] {
+            lchown(self.path.join(path), Some(uid), Some(gid))?;
+        }
+        Ok(())
     }
 
     /// One of its directories as a mount that can never be written through.

@@ -12,7 +12,7 @@ use device_gate::attach::AttachError;
 use device_gate::probe::{ProbeError, open_in_container};
 use device_gate::{
     Access, Cgroup, Container, ContainerError, Device, Grants, NewNode, Policy, SessionDir,
-    Staging, StagingError, attach, self_test,
+    Staging, StagingError, attach, attach_nodes, self_test,
 };
 
 const NULL: Device = Device::char(1, 3);
@@ -190,6 +190,9 @@ fn the_container_cannot_change_what_is_staged() {
         "chmod 777 /dev/input/event5",
         "mv /dev/input/event5 /dev/input/js0",
         "touch /run/udev/data/c13:69",
+        "mkdir /run/udev/tags/seat",
+        "chown 1 /run/udev/data",
+        "chmod 666 /run/udev/control",
         "rm /run/udev/control",
         // With every capability: a read-only mount that is locked so.
         "mount -o remount,bind,rw /dev/input",
@@ -203,6 +206,27 @@ fn the_container_cannot_change_what_is_staged() {
             .unwrap();
         assert!(!status.success(), "`{attempt}` worked");
     }
+}
+
+#[test]
+fn a_udevd_keeps_its_own_database() {
+    if skip() {
+        return;
+    }
+    let stand_in = StandIn::start("udevd", "mkdir /run/udev && touch /run/udev/control");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    assert!(container.hears_the_kernel(), "made by the host's root");
+    let refused = attach(&container, &session).unwrap_err();
+    assert!(matches!(refused, AttachError::Occupied { path: "/run/udev", .. }), "{refused:?}");
+    let attachment = attach_nodes(&container, &session).unwrap();
+    stage.place(&session, NULL).unwrap();
+    assert!(stand_in.path("dev/input/event5").exists());
+    assert!(!stand_in.path("run/udev/data").exists());
+    attachment.detach(&container, &session).unwrap();
+    assert!(!stand_in.path("dev/input").exists());
+    assert!(stand_in.path("run/udev/control").exists());
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use crate::device_id::DeviceId;
 use crate::forged::Forged;
+use crate::netlink::Credentials;
 
 /// Why the database could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,7 @@ pub enum DatabaseError {
 #[derive(Debug, Clone)]
 pub struct Database {
     dir: PathBuf,
+    owner: Option<Credentials>,
 }
 
 impl Database {
@@ -64,7 +66,13 @@ impl Database {
         for entry in fs::read_dir(&tags).map_err(failed)? {
             make_dir(&entry.map_err(failed)?.path())?;
         }
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir: dir.to_owned(), owner: None })
+    }
+
+    /// Gives what is written from now on to `owner`: the container's root, as numbered here, so that it looks
+    /// like root's inside. Without an owner, files are the writer's. It takes `CAP_CHOWN`.
+    pub fn set_owner(&mut self, owner: Credentials) {
+        self.owner = Some(owner);
     }
 
     /// Writes the index of the device's tags and then its record, in one step each: a reader sees the
@@ -86,11 +94,13 @@ impl Database {
             let touched = match touch(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     make_dir(&dir)?;
-                    touch(&path)
+                    self.give(&dir).and_then(|()| touch(&path))
                 }
                 touched => touched,
             };
-            touched.map_err(|source| DatabaseError::Write { path, source })?;
+            touched
+                .and_then(|()| self.give(&path))
+                .map_err(|source| DatabaseError::Write { path, source })?;
         }
 
         let text = forged.record().text();
@@ -98,7 +108,7 @@ impl Database {
             return remove_file(self.record_path(id));
         }
         let path = self.record_path(id);
-        replace(&path, &self.temporary_path(id), text.as_bytes())
+        self.replace(&path, &self.temporary_path(id), text.as_bytes())
             .map_err(|source| DatabaseError::Write { path, source })
     }
 
@@ -124,6 +134,21 @@ impl Database {
         }
         remove_file(self.temporary_path(id))?;
         remove_file(self.record_path(id))
+    }
+
+    fn replace(&self, path: &Path, temporary: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = File::create(temporary)?;
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.write_all(content)?;
+        self.give(temporary)?;
+        fs::rename(temporary, path)
+    }
+
+    fn give(&self, path: &Path) -> io::Result<()> {
+        match self.owner {
+            Some(Credentials { uid, gid }) => chown(path, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
     }
 
     fn record_path(&self, id: &DeviceId) -> PathBuf {
@@ -155,13 +180,6 @@ fn touch(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::set_permissions(path, mode),
         Err(error) => Err(error),
     }
-}
-
-fn replace(path: &Path, temporary: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.write_all(content)?;
-    fs::rename(temporary, path)
 }
 
 fn remove_file(path: PathBuf) -> Result<(), DatabaseError> {

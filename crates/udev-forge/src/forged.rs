@@ -9,6 +9,7 @@ use crate::message::{Action, Message, ParseError};
 use crate::properties::{Properties, PropertyError};
 use crate::record::Record;
 use crate::stamp::Stamp;
+use crate::uevent::Uevent;
 use crate::{names, rules, tags};
 
 /// Everything udevd would say about one device, from its `add` to its `remove`.
@@ -145,6 +146,11 @@ impl Forged {
         let first = self.stamp.usec_initialized;
         let usec_initialized = if is_known { first } else { stamp.usec_initialized };
         Stamp { usec_initialized, ..stamp }
+    }
+
+    /// What the kernel said, or would say, of the device, for a udevd to work on.
+    pub fn uevent(&self, action: Action) -> Uevent {
+        Uevent::new(action, self.kernel.clone())
     }
 
     /// What the kernel said, with the number between the node's name and its numbers, then the time, the

@@ -37,6 +37,9 @@
 //! # }
 //! ```
 //!
+//! A container in which a udevd works ([`udevd`]) needs neither: an [`Injector`] makes the kernel repeat its
+//! [`Uevent`] there, and that udevd does the rest.
+//!
 //! libudev listens only if `/run/udev/control` exists when the program starts; making it is left to
 //! whoever prepares the container. Rules exist for input devices and what comes with them (`hid`,
 //! `hidraw`, `leds`, `power_supply`), for USB devices and for serial lines; of a device of another
@@ -51,6 +54,7 @@ mod forged;
 mod glob;
 pub mod hash;
 mod hwdb;
+mod injector;
 mod input_codes;
 pub mod input_id;
 mod kernel;
@@ -69,21 +73,25 @@ mod sys;
 mod sysfs;
 mod tags;
 mod text;
+pub mod udevd;
+mod uevent;
 mod usb_id;
 
 pub use device::{Axis, Input, ReadError, SysDevice};
 pub use device_id::{DeviceId, DeviceIdError};
 pub use forged::{Forged, Parts, PartsError};
 pub use hwdb::{Hwdb, HwdbError};
+pub use injector::{InjectError, Injector};
 pub use kernel::KernelEvents;
 pub use message::{Action, Message, ParseError};
 pub use monitor::{Monitor, MonitorError, Received};
-pub use netlink::OpenError;
+pub use netlink::{Credentials, OpenError};
 pub use properties::{Properties, PropertyError};
 pub use record::{Record, RecordError};
-pub use sender::{Credentials, SendError, Sender};
+pub use sender::{SendError, Sender};
 pub use stamp::{Stamp, StampError};
 pub use sysfs::Sysfs;
+pub use uevent::Uevent;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

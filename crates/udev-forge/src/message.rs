@@ -87,13 +87,14 @@ pub struct Message {
 
 impl Message {
     /// An encoded message must be shorter than this many bytes: the receive buffer of libudev before
-    /// systemd 252, of eudev and of libudev-zero; eudev takes a full buffer for a cut message.
+    /// systemd 252, of eudev and of libudev-zero, which drop what does not fit.
     pub const SIZE_LIMIT: usize = 8192;
 
     /// A message of these properties, sent in this order.
     ///
     /// As libudev does, normalises `DEVPATH` (no slash at the end) and `DEVNAME` (absolute), and takes
-    /// `UDEV_DATABASE_VERSION` out; [`encode`](Self::encode) writes it.
+    /// `UDEV_DATABASE_VERSION` out; [`encode`](Self::encode) writes it. `TAGS` and `CURRENT_TAGS` get a colon
+    /// at both ends, for eudev, and are left out when they are empty, for libudev before 257.
     ///
     /// # Errors
     ///
@@ -117,6 +118,13 @@ impl Message {
         for (key, value) in properties.iter() {
             if !is_acceptable(key, value) {
                 return Err(ParseError::value(key, value));
+            }
+        }
+        for key in tags::LISTS {
+            let Some(value) = properties.get(key) else { continue };
+            match tags::normal(value) {
+                Some(tags) => properties.put(key, &tags),
+                None => drop(properties.remove(key)),
             }
         }
         properties.remove("UDEV_DATABASE_VERSION");
@@ -152,11 +160,7 @@ impl Message {
     /// (`device_monitor_send` in systemd's device-monitor.c).
     pub fn encode(&self) -> Vec<u8> {
         let mut body = b"UDEV_DATABASE_VERSION=1\0".to_vec();
-        for (key, value) in self.properties.iter() {
-            for part in [key, "=", value, "\0"] {
-                body.extend_from_slice(part.as_bytes());
-            }
-        }
+        self.properties.iter().for_each(|(key, value)| append(&mut body, key, value));
         let body_size = u32::try_from(body.len()).unwrap_or(u32::MAX);
 
         let mut datagram = Vec::with_capacity(body.len() + HEADER_SIZE as usize);
@@ -171,6 +175,24 @@ impl Message {
         datagram.extend_from_slice(&filters.tags.to_be_bytes());
         datagram.append(&mut body);
         datagram
+    }
+
+    /// The datagram for libudev-zero: the properties without a header, and `DEVNAME` as in the kernel's
+    /// events, without `/dev/`, which libudev-zero puts in front of it (`udev_device_new_from_uevent` in its
+    /// udev_device.c, sent by its contrib/helper.c).
+    pub fn encode_for_libudev_zero(&self) -> Vec<u8> {
+        let mut datagram = Vec::new();
+        for (key, value) in self.properties.iter() {
+            append(&mut datagram, key, names::kernel_value(key, value));
+        }
+        datagram
+    }
+}
+
+/// Appends a property as it is on the wire.
+pub(crate) fn append(datagram: &mut Vec<u8>, key: &str, value: &str) {
+    for part in [key, "=", value, "\0"] {
+        datagram.extend_from_slice(part.as_bytes());
     }
 }
 
@@ -195,10 +217,11 @@ impl Filters {
     }
 }
 
-/// Whether libudev keeps a message with this property.
+/// Whether every libudev keeps a message with this property (`device_amend` in systemd's device-private.c).
 fn is_acceptable(key: &str, value: &str) -> bool {
     let number_below =
         |limit: u32| value.parse::<u32>().is_ok_and(|number| number < limit && is_digits(value));
+    let is_number = || is_digits(value) && value.parse::<u64>().is_ok();
     match key {
         // With /sys in front libudev would look for the device in /sys/sys.
         "DEVPATH" => names::is_clean_path(value) && !value.starts_with("/sys/"),
@@ -206,7 +229,14 @@ fn is_acceptable(key: &str, value: &str) -> bool {
         "DEVNAME" => names::dev_path(value).is_some(),
         "DEVLINKS" => value.split_ascii_whitespace().all(|link| names::dev_path(link).is_some()),
         "TAGS" | "CURRENT_TAGS" => tags::split(value).all(tags::is_tag),
-        "SEQNUM" | "USEC_INITIALIZED" => is_digits(value) && value.parse::<u64>().is_ok(),
+        "SEQNUM" | "USEC_INITIALIZED" => is_number(),
+        "DISKSEQ" => is_number() && value.bytes().any(|digit| digit != b'0'),
+        "IFINDEX" => number_below(1 << 31) && value.bytes().any(|digit| digit != b'0'),
+        "DEVMODE" => {
+            is_digits(value) && u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o7777)
+        }
+        // Two numbers mean "no id" (uid_is_valid in systemd's uid-classification.h).
+        "DEVUID" | "DEVGID" => number_below(u32::MAX) && value.parse() != Ok(0xffff_u32),
         "UDEV_DATABASE_VERSION" => number_below(u32::MAX),
         // The kernel's dev_t: 12 bits and 20 bits.
         "MAJOR" => number_below(1 << 12),

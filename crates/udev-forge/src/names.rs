@@ -20,3 +20,11 @@ pub(crate) fn dev_path(devname: &str) -> Option<String> {
         if devname.starts_with('/') { devname.to_owned() } else { format!("/dev/{devname}") };
     (path.starts_with("/dev/") && is_clean_path(&path)).then_some(path)
 }
+
+/// The value of a property in the kernel's own events, where `DEVNAME` is relative to /dev.
+pub(crate) fn kernel_value<'a>(key: &str, value: &'a str) -> &'a str {
+    match value.strip_prefix("/dev/") {
+        Some(relative) if key == "DEVNAME" => relative,
+        _ => value,
+    }
+}

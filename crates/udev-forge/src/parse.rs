@@ -3,6 +3,7 @@
 
 use crate::message::{Filters, HEADER_SIZE, MAGIC, Message, PREFIX};
 use crate::properties::{Properties, PropertyError};
+use crate::tags;
 
 /// Why bytes or properties are not a message that its receivers would take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +94,13 @@ impl Message {
         let body = body.ok_or(ParseError::Offset(header.properties_offset))?;
 
         let properties = Properties::from_wire(body)?;
+        for key in tags::LISTS {
+            let value = properties.get(key);
+            if let Some(value) = value.filter(|value| tags::normal(value).as_deref() != Some(value))
+            {
+                return Err(ParseError::value(key, value));
+            }
+        }
         let expected = Filters::of(&properties);
         let message = Self::new(properties)?;
         if header.filters.subsystem != expected.subsystem {

@@ -1,15 +1,13 @@
 //! Sending messages as udevd does.
 
-use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::libc::ucred;
-use nix::sys::socket::{ControlMessage, MsgFlags, NetlinkAddr, SockFlag, UnixCredentials, sendmsg};
-use nix::unistd::getpid;
+use nix::sys::socket::{NetlinkAddr, SockFlag};
 
 use crate::message::Message;
-use crate::netlink::{self, GROUP_UDEV, OpenError};
+use crate::netlink::{self, Credentials, GROUP_LIBUDEV_ZERO, GROUP_UDEV, OpenError};
 
 /// Why a message was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -39,23 +37,11 @@ pub enum SendError {
     Send(#[source] io::Error),
 }
 
-/// In whose name a message is sent, in the ids of the sender's user namespace.
-///
-/// libudev before systemd 252 and eudev drop every message that is not from uid 0 *as seen by the
-/// receiver*. For a container with a user namespace these are therefore the host's ids of the
-/// container's root; 0 otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Credentials {
-    /// The user.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-}
-
 /// Sends udev messages to the listeners of one network namespace.
 #[derive(Debug)]
 pub struct Sender {
     socket: OwnedFd,
+    libudev_zero: bool,
 }
 
 impl Sender {
@@ -66,7 +52,7 @@ impl Sender {
     /// [`SendError::Open`].
     pub fn open() -> Result<Self, SendError> {
         let socket = netlink::open(SockFlag::empty()).map_err(SendError::Open)?;
-        Ok(Self { socket })
+        Ok(Self { socket, libudev_zero: false })
     }
 
     /// A sender into the network namespace behind `netns`, such as an open `/proc/PID/ns/net`.
@@ -79,7 +65,16 @@ impl Sender {
     pub fn open_in(netns: BorrowedFd<'_>) -> Result<Self, SendError> {
         let open = || netlink::open(SockFlag::empty());
         let socket = netlink::within(netns, open).map_err(SendError::Open)?;
-        Ok(Self { socket })
+        Ok(Self { socket, libudev_zero: false })
+    }
+
+    /// Whether each message is sent a second time, for programs with libudev-zero: it has a group and a
+    /// format of its own ([`Message::encode_for_libudev_zero`]). Off at first; other programs do not
+    /// notice.
+    #[must_use]
+    pub fn libudev_zero(mut self, on: bool) -> Self {
+        self.libudev_zero = on;
+        self
     }
 
     /// Sends `message` to every udev monitor. That nobody listens is a success, as it is in udevd.
@@ -88,25 +83,24 @@ impl Sender {
     ///
     /// [`SendError`]; only [`NoBuffer`](SendError::NoBuffer) is worth another attempt.
     pub fn send(&self, message: &Message, credentials: &Credentials) -> Result<(), SendError> {
-        let datagram = message.encode();
+        self.broadcast(&message.encode(), GROUP_UDEV, *credentials)?;
+        if self.libudev_zero {
+            self.broadcast(&message.encode_for_libudev_zero(), GROUP_LIBUDEV_ZERO, *credentials)?;
+        }
+        Ok(())
+    }
+
+    fn broadcast(
+        &self,
+        datagram: &[u8],
+        group: u32,
+        credentials: Credentials,
+    ) -> Result<(), SendError> {
         if datagram.len() >= Message::SIZE_LIMIT {
             return Err(SendError::TooLarge { size: datagram.len() });
         }
-        let Credentials { uid, gid } = *credentials;
-        let sent = sendmsg(
-            self.socket.as_raw_fd(),
-            &[IoSlice::new(&datagram)],
-            // The kernel takes no pid but the sender's own; no receiver looks at it.
-            &[ControlMessage::ScmCredentials(&UnixCredentials::from(ucred {
-                pid: getpid().as_raw(),
-                uid,
-                gid,
-            }))],
-            MsgFlags::empty(),
-            Some(&NetlinkAddr::new(0, GROUP_UDEV)),
-        );
-        match sent {
-            Ok(_) | Err(Errno::ECONNREFUSED | Errno::ESRCH) => Ok(()),
+        match netlink::send(&self.socket, datagram, NetlinkAddr::new(0, group), credentials) {
+            Ok(()) | Err(Errno::ECONNREFUSED | Errno::ESRCH) => Ok(()),
             Err(errno @ Errno::ENOBUFS) => Err(SendError::NoBuffer(errno.into())),
             Err(errno @ Errno::EPERM) => Err(SendError::NotPermitted(errno.into())),
             Err(errno) => Err(SendError::Send(errno.into())),

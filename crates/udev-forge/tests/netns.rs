@@ -12,7 +12,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendmsg, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendmsg,
+    socket,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use udev_forge::{
@@ -185,6 +186,48 @@ fn what_is_no_message_is_reported_and_the_next_one_still_arrives() {
     let too_large = monitor.try_recv();
     assert!(matches!(too_large, Err(MonitorError::Message(ParseError::TooLarge { size: 10_000 }))));
     assert_eq!(receive(&monitor).message, message(2));
+}
+
+/// A plain socket in the namespace that hears these groups (a bit mask).
+fn raw(netns: &OwnedFd, groups: u32) -> OwnedFd {
+    let open = || {
+        let protocol = SockProtocol::NetlinkKObjectUEvent;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let raw = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).unwrap();
+        bind(raw.as_raw_fd(), &NetlinkAddr::new(0, groups)).unwrap();
+        raw
+    };
+    within(netns, open)
+}
+
+/// The next datagram, as text.
+fn next(raw: &OwnedFd) -> Result<String, Errno> {
+    let mut buffer = [0; Message::SIZE_LIMIT];
+    let size = recv(raw.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+    Ok(String::from_utf8_lossy(&buffer[..size]).into_owned())
+}
+
+#[test]
+fn libudev_zero_is_told_in_its_own_way_and_only_if_asked() {
+    let Some(netns) = new_netns() else { return };
+    let theirs = raw(&netns, 4);
+    let monitor = Monitor::open_in(netns.as_fd()).unwrap();
+    let sender = Sender::open_in(netns.as_fd()).unwrap();
+    sender.send(&message(1), &ROOT).unwrap();
+    assert_eq!(receive(&monitor).message, message(1));
+    assert_eq!(next(&theirs), Err(Errno::EAGAIN));
+
+    let sender = sender.libudev_zero(true);
+    sender.send(&message(2), &ROOT).unwrap();
+    assert_eq!(receive(&monitor).message, message(2));
+    assert_eq!(monitor.try_recv().unwrap(), None);
+    let heard = next(&theirs).unwrap();
+    assert_eq!(
+        heard,
+        "ACTION=add\0DEVPATH=/devices/virtual/input/input20/event5\0SUBSYSTEM=input\0\
+         DEVNAME=input/event5\0SEQNUM=2\0TAGS=:seat:uaccess:\0"
+    );
+    assert_eq!(next(&theirs), Err(Errno::EAGAIN));
 }
 
 #[test]

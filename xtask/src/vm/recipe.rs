@@ -19,6 +19,14 @@ impl Release {
             Self::Bookworm => "bookworm",
         }
     }
+
+    /// Older releases in Debian's archive, whose libudev works here too.
+    fn older(self) -> &'static str {
+        match self {
+            Self::Trixie => "bookworm bullseye",
+            Self::Bookworm => "bullseye",
+        }
+    }
 }
 
 /// The machine's own packages: what boots it, what runs containers, what looks at them.
@@ -40,6 +48,7 @@ const MACHINE: &[&str] = &[
     "slirp4netns",
     "passt",
     "systemd-container",
+    "bubblewrap",
     "iptables",
     "nftables",
     "iproute2",
@@ -102,6 +111,8 @@ const FILES: &[(&str, &str, &str)] = &[
 
 const CUSTOMIZE: &str = include_str!("../../guest/customize.sh");
 
+const LIBUDEV: &str = include_str!("../../guest/libudev.sh");
+
 /// Extracts the root file system (`$1`) below the current folder, takes kernel and RAM disk out of it, puts
 /// the consumers (`$2`) in as a plain folder too, of a user who can then run rootless containers on it
 /// (`podman run --rootfs ~/consumers:O`), and makes a disk of it. No journal: a run's disk is thrown away, and the host kills the machine anyway.
@@ -157,6 +168,11 @@ impl Recipe {
             ));
         }
         arguments.push(format!("--customize-hook=chroot \"$1\" sh -c {}", quote(CUSTOMIZE)));
+        arguments.push(format!(
+            "--customize-hook=chroot \"$1\" sh -c {} sh {}",
+            quote(LIBUDEV),
+            self.release.older()
+        ));
         arguments
     }
 

@@ -1,9 +1,9 @@
-//! `mount_setattr(2)`, `setfsuid(2)`, `unshare(CLONE_FS)`.
+//! `mount_setattr(2)`, `setfsuid(2)`, `unshare(CLONE_FS)`, `ioctl(NS_GET_USERNS)`.
 
-#![expect(unsafe_code, reason = "rustix 1.1 has no safe wrapper for these three calls")]
+#![expect(unsafe_code, reason = "rustix 1.1 has no safe wrapper for these calls")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Makes a detached mount read-only, without set-user-id and execution, and private.
 pub(crate) fn make_mount_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
@@ -48,4 +48,15 @@ pub(crate) fn set_thread_fs_ids(uid: u32, gid: u32) {
     unsafe { libc::setfsgid(gid) };
     // SAFETY: as above.
     unsafe { libc::setfsuid(uid) };
+}
+
+/// The user namespace that a namespace belongs to (ioctl_nsfs(2)).
+pub(crate) fn owning_user_namespace(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the request takes no argument.
+    let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_USERNS) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel returned a new descriptor, which nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

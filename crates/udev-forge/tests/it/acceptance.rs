@@ -97,6 +97,19 @@ fn values_for_which_libudev_drops_the_message_are_refused() {
         "TAGS=:a b:",
         "TAGS=:a.b:",
         "CURRENT_TAGS=:ü:",
+        // eudev loses tags without a colon at both ends; empty lists make systemd 247 and 252 crash.
+        "TAGS=seat:uaccess",
+        "TAGS=",
+        "CURRENT_TAGS=",
+        "CURRENT_TAGS=::",
+        "DEVMODE=x",
+        "DEVMODE=10000",
+        "DEVUID=65535",
+        "DEVGID=",
+        "IFINDEX=0",
+        "IFINDEX=2147483648",
+        "DISKSEQ=0",
+        "DISKSEQ=x",
     ] {
         let (key, value) = pair.split_once('=').unwrap();
         let refused = ParseError::Value { key: key.into(), value: value.into() };
@@ -122,7 +135,11 @@ fn what_libudev_accepts_is_accepted() {
         "ACTION=move",
         "ACTION=online",
         "ACTION=offline",
-        "TAGS=seat:uaccess",
+        "CURRENT_TAGS=:seat:",
+        "DEVMODE=0666",
+        "DEVUID=0",
+        "IFINDEX=3",
+        "DISKSEQ=5",
         "DEVLINKS=/dev/input/by-id/a /dev/b",
         "UDEV_DATABASE_VERSION=1",
     ] {
@@ -135,6 +152,19 @@ fn what_libudev_accepts_is_accepted() {
     let node = property(parse_with("DEVNAME=input/event5"), "DEVNAME");
     assert_eq!(node.as_deref(), Some("/dev/input/event5"));
     assert_eq!(property(parse_with("UDEV_DATABASE_VERSION=1"), "UDEV_DATABASE_VERSION"), None);
+}
+
+#[test]
+fn lists_of_tags_are_written_as_everybody_reads_them() {
+    let with_tags = |value| {
+        let mut properties = parse_with("SEQNUM=1").unwrap().properties().clone();
+        properties.set("TAGS", value).unwrap();
+        Message::new(properties)
+    };
+    assert_eq!(property(with_tags("seat:uaccess"), "TAGS").as_deref(), Some(":seat:uaccess:"));
+    for empty in ["", ":", "::"] {
+        assert_eq!(property(with_tags(empty), "TAGS"), None);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::process::Command;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use udev_forge::{Message, Monitor, MonitorError};
+use udev_forge::{Action, Message, Monitor, MonitorError};
 
 /// A listener to the messages of the host's udevd about devices whose devpath begins with `place`.
 pub(crate) struct Udevd {
@@ -28,6 +28,11 @@ impl Udevd {
             assert_eq!(poll(&mut monitor, Some(&limit)).unwrap(), 1, "udevd fell silent");
             self.hear();
         }
+    }
+
+    /// Whether udevd has said, since the last time all was taken, that something was bound to its driver.
+    pub(crate) fn has_bound(&self) -> bool {
+        self.heard.borrow().iter().any(|message| message.action() == Action::Bind)
     }
 
     /// Everything that was said by the time udevd had nothing more to do.

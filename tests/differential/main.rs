@@ -55,7 +55,12 @@ fn every_profile() {
 #[test]
 fn hid_devices() {
     for model in hid::MODELS {
-        let create = |_: &Udevd| hid::Uhid::create(model);
+        let create = |udevd: &Udevd| {
+            let device = hid::Uhid::create(model);
+            // The last that the driver's probe brings about.
+            udevd.wait_until(|| udevd.has_bound());
+            device
+        };
         compare(model.name, "/devices/virtual/misc/uhid/", create, drop);
     }
 }

@@ -124,6 +124,8 @@ fn libinput_groups_the_event_nodes_of_one_place() {
         ("no-dash.after", Some("3/45e/2ea:no-dash")),
         ("v1.2", Some("3/45e/2ea:v1")),
         ("100% ", Some("3/45e/2ea:100%%")),
+        ("tab\tdel\u{7f}\u{1} ", Some("3/45e/2ea:tab?del??")),
+        ("a(b)\"c'\\x20 \u{fc}[x]{y}<z>", Some("3/45e/2ea:a(b)\"c'\\x20 \u{fc}[x]{y}<z>")),
         ("", None),
     ] {
         let pad = InputDevice { phys, ..PAD };

@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
     native: bool,
     #[command(flatten)]
     machine: vm::Settings,
-    /// Run nothing but those tests of the test machine whose names, or those of their binaries, contain one
-    /// of these.
+    /// Run nothing but those tests of the test machine whose names contain one of these, and whole binaries
+    /// of such a name: e2e, kernel, differential.
     filter: Vec<String>,
 }
 
@@ -88,8 +88,7 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
         gate.step("fuzzing", fuzz::gate)?;
     }
 
-    let in_machine =
-        narrowed(&any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?, &arguments.filter);
+    let in_machine = any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?;
     if arguments.fast {
         gate.left_out(
             "tests in the test machine: --fast; the gate is `cargo xtask test` without it",
@@ -99,15 +98,15 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
     let mut there = Report::default();
     if arguments.native {
         gate.step("tests of the test machine, on this machine", || {
-            there = native(&in_machine)?;
+            there = native(&narrowed(&in_machine, &arguments.filter))?;
             Ok(count(&there))
         })?;
     } else {
-        there = machine_step(gate, &arguments.machine, &in_machine)?;
+        there = machine_step(gate, &arguments.machine, &in_machine, &arguments.filter)?;
         if arguments.filter.is_empty() && arguments.machine.release == vm::Release::Trixie {
             let machine =
                 vm::Settings { release: vm::Release::Bookworm, ..arguments.machine.clone() };
-            let older = machine_step(gate, &machine, &any_of(IN_BOTH_MACHINES)?)?;
+            let older = machine_step(gate, &machine, &any_of(IN_BOTH_MACHINES)?, &[])?;
             no_skips(&older, |_| false)?;
         }
     }
@@ -118,11 +117,16 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn machine_step(gate: &mut Gate, machine: &vm::Settings, filterset: &str) -> Result<Report> {
+fn machine_step(
+    gate: &mut Gate,
+    machine: &vm::Settings,
+    filterset: &str,
+    words: &[String],
+) -> Result<Report> {
     let mut report = Report::default();
     let name = format!("tests in the test machine ({})", machine.release.name());
     gate.step(&name, || {
-        report = in_vm(machine, filterset)?;
+        report = in_vm(machine, filterset, words)?;
         Ok(format!("{} tests run in the VM, {} skipped", report.len(), report.skipped().count()))
     })?;
     Ok(report)
@@ -169,13 +173,17 @@ fn any_of(filtersets: &[(&str, &str)]) -> Result<String> {
     Ok(there.map(|(filterset, _)| *filterset).collect::<Vec<_>>().join(" | "))
 }
 
-/// `filterset`, but only tests with one of these words in their own names or those of their binaries.
+/// `filterset`, but only those of its tests with one of these words in their names, and those of its binaries
+/// that are called so.
 fn narrowed(filterset: &str, words: &[String]) -> String {
     if words.is_empty() {
         return filterset.to_owned();
     }
-    let words = words.iter().map(|word| format!("test(~{word}) | binary(~{word})"));
-    format!("({filterset}) & ({})", words.collect::<Vec<_>>().join(" | "))
+    let chosen = words.iter().map(|word| match format!("binary({word})") {
+        binary if filterset.contains(&binary) => binary,
+        _ => format!("test(~{word})"),
+    });
+    format!("({filterset}) & ({})", chosen.collect::<Vec<_>>().join(" | "))
 }
 
 /// Says which tests skipped; in continuous integration that is a failure, but for `excused` binaries.
@@ -257,8 +265,8 @@ fn native(filterset: &str) -> Result<Report> {
     nextest_here(filterset, &["--test-threads", "1"])
 }
 
-/// Takes the tests of `filterset` into the test machine and runs them there.
-fn in_vm(machine: &vm::Settings, filterset: &str) -> Result<Report> {
+/// Takes the tests of `filterset` into the test machine and runs those that the words choose.
+fn in_vm(machine: &vm::Settings, filterset: &str, words: &[String]) -> Result<Report> {
     let run = NextestRun::new(vm::guest_path)?;
     let archive = run.folder.join("tests.tar.zst");
     let mut command = Command::new("cargo");
@@ -277,7 +285,7 @@ fn in_vm(machine: &vm::Settings, filterset: &str) -> Result<Report> {
     command.push(run.config(vm::guest_path)?);
     command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
     command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
-    command.push(filterset.into());
+    command.push(narrowed(filterset, words).into());
     if machine.run(&command)? != ExitCode::SUCCESS {
         bail!("the tests failed");
     }

@@ -38,8 +38,9 @@
 //! ```
 //!
 //! libudev listens only if `/run/udev/control` exists when the program starts; making it is left to
-//! whoever prepares the container. Rules exist for input devices; a device of another subsystem gets
-//! no properties and no tags.
+//! whoever prepares the container. Rules exist for input devices and what comes with them (`hid`,
+//! `hidraw`, `leds`, `power_supply`), for USB devices and for serial lines; of a device of another
+//! subsystem is said what the kernel says.
 
 #![deny(missing_docs)]
 

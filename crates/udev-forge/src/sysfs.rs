@@ -209,6 +209,10 @@ fn read_object(sysfs: &Path, dir: &Path) -> Result<Option<Object>, ReadError> {
         || ReadError::NotADevice { syspath: dir.to_owned(), sysfs: sysfs.to_owned() };
     let devpath = devpath(sysfs, dir).ok_or_else(not_a_device)?;
 
+    let subsystem = link_name(dir, "subsystem")?.unwrap_or_default();
+    if subsystem == "hid" {
+        only_hid_lines(dir, &text)?;
+    }
     let mut uevent = Properties::new();
     for line in text.split(['\n', '\r']) {
         // A line that is no property is skipped, as in udev (`device_read_uevent_file`).
@@ -216,7 +220,6 @@ fn read_object(sysfs: &Path, dir: &Path) -> Result<Option<Object>, ReadError> {
             let _ = uevent.set(key, value);
         }
     }
-    let subsystem = link_name(dir, "subsystem")?.unwrap_or_default();
     let devtype = uevent.get("DEVTYPE").unwrap_or_default();
     let mut attributes = BTreeMap::new();
     for name in attributes_of(&subsystem, devtype) {
@@ -300,6 +303,35 @@ fn one_line(dir: &Path, name: &str) -> Result<String, ReadError> {
     } else {
         Ok(value)
     }
+}
+
+/// Refuses the `uevent` file of a HID device with a line that is not the kernel's (`hid_uevent` in
+/// drivers/hid/hid-core.c): name, place and serial number come from the device and have no attribute of
+/// their own by which [`one_line`] could tell.
+fn only_hid_lines(dir: &Path, uevent: &str) -> Result<(), ReadError> {
+    let mut keys = vec![
+        "DRIVER",
+        "HID_FIRMWARE_VERSION",
+        "HID_ID",
+        "HID_NAME",
+        "HID_PHYS",
+        "HID_UNIQ",
+        "MODALIAS",
+    ];
+    for line in uevent.split(['\n', '\r']) {
+        let key = line.split('=').next().unwrap_or_default();
+        match keys.iter().position(|known| *known == key) {
+            // Once each.
+            Some(place) => drop(keys.remove(place)),
+            None => {
+                return Err(ReadError::Malformed {
+                    path: dir.join("uevent"),
+                    value: line.to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The name of what a link points to; `None` when there is no such link.

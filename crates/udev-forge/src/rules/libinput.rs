@@ -28,10 +28,10 @@ pub(super) fn device_groups(event: &mut Event<'_>) {
 
 /// The name of the group of devices that are one piece of hardware (libinput 1.22:
 /// udev/libinput-device-group.c, without the pairs that libwacom knows): the part of the place that the
-/// interfaces of one USB device have in common.
+/// interfaces of one USB device have in common. Control characters become question marks.
 fn device_group(input: &Input) -> String {
     let bus = input.capabilities.bustype;
-    let phys = input.phys.replace('%', "%%");
+    let phys = input.phys.replace(|c: char| c.is_ascii_control(), "?").replace('%', "%%");
     let mut group = format!("{bus:x}/{:x}/{:x}:{phys}", input.vendor, input.product);
     if let Some(end) = group.find("/input") {
         group.truncate(end);

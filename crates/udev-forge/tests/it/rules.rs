@@ -124,6 +124,8 @@ fn libinput_groups_the_event_nodes_of_one_place() {
         ("no-dash.after", Some("3/45e/2ea:no-dash")),
         ("v1.2", Some("3/45e/2ea:v1")),
         ("100% ", Some("3/45e/2ea:100%%")),
+        ("tab\tdel\u{7f}\u{1} ", Some("3/45e/2ea:tab?del??")),
+        ("a(b)\"c'\\x20 \u{fc}[x]{y}<z>", Some("3/45e/2ea:a(b)\"c'\\x20 \u{fc}[x]{y}<z>")),
         ("", None),
     ] {
         let pad = InputDevice { phys, ..PAD };
@@ -171,6 +173,26 @@ fn a_name_cannot_forge_lines_of_the_uevent_file() {
             let read = Sysfs::at(sysfs.root()).read(&syspath);
             assert!(matches!(read, Err(ReadError::Malformed { .. })), "{read:?}");
         }
+    }
+}
+
+#[test]
+fn a_hid_device_cannot_forge_lines_of_its_uevent_file() {
+    let sysfs = FakeSysfs::with(&PAD);
+    let dir = sysfs.root().join("devices/virtual/misc/uhid/0003:1209:0009.0001");
+    fs::create_dir_all(&dir).unwrap();
+    std::os::unix::fs::symlink("/sys/bus/hid", dir.join("subsystem")).unwrap();
+    let read = |name: &str| {
+        let uevent = format!(
+            "DRIVER=hid-generic\nHID_ID=0003:00001209:00000009\nHID_NAME={name}\nHID_PHYS=\n\
+             HID_UNIQ=\nMODALIAS=hid:b0003g0001v00001209p00000009\n"
+        );
+        write(&dir.join("uevent"), &uevent);
+        Sysfs::at(sysfs.root()).read(&dir)
+    };
+    assert!(read("a = \"b\" \\ pad").is_ok());
+    for name in ["x\nID_SEAT=seat9", "x\ry", "x\nHID_UNIQ=y", "x\n"] {
+        assert!(matches!(read(name), Err(ReadError::Malformed { .. })), "{name:?}");
     }
 }
 

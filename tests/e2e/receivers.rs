@@ -175,8 +175,17 @@ fn a_udevd_in_the_container_is_given_events_and_does_the_rest() {
         let info = container.sh(&format!("udevadm info {event} {js}"));
         assert_eq!(info.matches("E: ID_INPUT_JOYSTICK=1").count(), 2, "{info}");
         assert_eq!(info.matches("E: CURRENT_TAGS=:").count(), 2, "{info}");
+        // SDL 2.26 reads the press here and says nothing: its window has no focus.
+        let script = format!(
+            "import evdev\n\
+             d = evdev.InputDevice('{event}')\n\
+             print('opened', flush=True)\n\
+             for e in d.read_loop(): print(e.type, e.code, e.value, flush=True)"
+        );
+        let mut evdev = program(&["python3", "-c", &script]);
+        evdev.expect("opened");
         daemon.hotseat(&["send", "s", &pad.slot(), "south=1"]);
-        sdl.expect("button 0 down");
+        evdev.expect("1 304 1");
         daemon.hotseat(&["unplug", "s", &pad.slot()]);
         sdl.expect("removed.");
         // Nothing else came before: it would be among these.
@@ -210,4 +219,28 @@ fn a_udevd_that_hears_the_kernel_is_told_nothing_twice() {
         assert_eq!(next_events(&mut monitor, 3), PAD_GOES);
     }
     drop(udevd);
+}
+
+#[test]
+fn programs_with_libudev_zero_are_told_where_it_is_configured() {
+    let mut daemon = Daemon::start();
+    daemon.relaunch_with("libudev_zero = true");
+    let container = Container::start("zero");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let mut listener = container.python(
+        "import socket\n\
+         s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)\n\
+         s.bind((0, 4))\n\
+         print('listens', flush=True)\n\
+         while True: print(*s.recv(8192).decode().split('\\0'), flush=True)",
+    );
+    listener.expect("listens");
+    let pad = daemon.plug("s", "xbox-one");
+    let event = pad.node("event").replace("/dev/", " DEVNAME=");
+    let added = listener.expect(&event);
+    assert!(added.starts_with("ACTION=add DEVPATH=/devices/virtual/input/"), "{added}");
+    assert!(added.contains(" ID_INPUT_JOYSTICK=1 "), "{added}");
+    daemon.hotseat(&["unplug", "s", "0"]);
+    let removed = listener.expect(&event);
+    assert!(removed.starts_with("ACTION=remove "), "{removed}");
 }

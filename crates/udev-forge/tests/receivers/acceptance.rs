@@ -302,6 +302,19 @@ fn what_we_accept_everybody_receives() {
     }
 }
 
+/// Why no message of ours has an empty list of tags: programs with libudev 247 and 252 do not survive it.
+#[test]
+fn an_empty_list_of_tags_kills_programs_with_older_libraries() {
+    let datagram = with("TAGS=");
+    assert!(Message::parse(&datagram).is_err());
+    let listener = Listener::start(&Place::PLAIN, &json!({"none": {}}));
+    let raw = socket_in(&listener);
+    broadcast(&raw, &datagram);
+    assert_eq!(listener.killed_by_a_look(), Some(SIGSEGV));
+}
+
+const SIGSEGV: i32 = 11;
+
 fn drops(library: &str, mutation: &str) -> bool {
     DROPPED
         .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -123,6 +124,12 @@ impl Listener {
         let answer = self.answer();
         let devices = serde_json::from_value(answer["monitors"].clone()).unwrap();
         Arrived { devices, raw: answer["raw"].clone() }
+    }
+
+    /// Makes it look at what has arrived, and returns the signal that ends it thereby.
+    pub(crate) fn killed_by_a_look(mut self) -> Option<i32> {
+        self.input.write_all(b"look\n").unwrap();
+        self.child.wait().unwrap().signal()
     }
 
     fn answer(&mut self) -> Value {

@@ -104,6 +104,11 @@ impl TryFrom<String> for EventCode {
 #[serde(try_from = "String")]
 pub(crate) struct Property(pub(crate) u16);
 
+impl Property {
+    /// `INPUT_PROP_POINTER`: moves a pointer, as touchpads do.
+    pub(crate) const POINTER: Self = Self(0);
+}
+
 impl TryFrom<String> for Property {
     type Error = String;
 

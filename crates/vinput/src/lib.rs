@@ -17,7 +17,7 @@
 //! }
 //!
 //! pad.write(&profile.frame(["south=1", "lx=-0.5"])?)?;
-//! pad.write(&profile.neutral())?;
+//! pad.neutral()?;
 //!
 //! // Whenever the device is readable:
 //! while let Some(feedback) = pad.read_feedback()? {
@@ -43,6 +43,7 @@ mod name;
 mod node;
 pub mod profile;
 mod reaper;
+mod state;
 mod suggest;
 pub mod uinput;
 

@@ -34,6 +34,7 @@ const UI_FF_UPLOAD: u16 = 1;
 const UI_FF_ERASE: u16 = 2;
 /// First code of `EV_FF` that is not the id of an effect (include/uapi/linux/input.h).
 const FF_GAIN: u16 = 0x60;
+const FF_AUTOCENTER: u16 = 0x61;
 
 /// A virtual input device. It exists as long as this value.
 ///
@@ -202,8 +203,13 @@ impl Device {
             (EV_LED, code) => {
                 Feedback::Led { code: EventCode { kind: EventType::Led, code }, on: value != 0 }
             }
-            (EV_FF, FF_GAIN) => Feedback::Gain(u16::try_from(value).unwrap_or(u16::MAX)),
-            (EV_FF, id) if id < FF_GAIN => Feedback::Play { id, count: value.cast_unsigned() },
+            // The kernel lets no more than 0xffff through, and nothing negative (input_ff_event).
+            (EV_FF, FF_GAIN) => Feedback::Gain(u16::try_from(value).unwrap_or(0)),
+            (EV_FF, FF_AUTOCENTER) => Feedback::Autocenter(u16::try_from(value).unwrap_or(0)),
+            // What is negative stops, as in ml_ff_playback() (drivers/input/ff-memless.c).
+            (EV_FF, id) if id < FF_GAIN => {
+                Feedback::Play { id, count: u32::try_from(value).unwrap_or(0) }
+            }
             (EV_UINPUT, UI_FF_UPLOAD) => self.answer_upload(event)?,
             (EV_UINPUT, UI_FF_ERASE) => self.answer_erase(event)?,
             _ => Feedback::Other { kind, code, value },

@@ -35,10 +35,12 @@
 
 #![deny(missing_docs)]
 
+mod capture;
 mod code;
 mod event;
 pub mod feedback;
 mod input;
+mod minors;
 mod name;
 mod node;
 pub mod profile;
@@ -47,9 +49,11 @@ mod state;
 mod suggest;
 pub mod uinput;
 
+pub use self::capture::{CaptureError, capture};
 pub use self::code::{EventCode, EventType};
 pub use self::feedback::Feedback;
 pub use self::input::{Frame, InputError};
+pub use self::minors::MinorError;
 pub use self::name::{DeviceName, NameError};
 pub use self::node::{Node, SysfsError};
 pub use self::profile::{Profile, ProfileError};

@@ -17,6 +17,7 @@ use nix::libc::{self, c_char, input_absinfo, input_id, uinput_abs_setup, uinput_
 pub use self::error::{CreateError, FeedbackError, IoctlError, WriteError};
 use crate::event::Event;
 use crate::feedback::{Effect, Feedback};
+use crate::minors;
 use crate::state::State;
 use crate::{DeviceName, EventCode, EventType, Frame, Node, Profile};
 
@@ -107,6 +108,7 @@ impl Device {
             .custom_flags(libc::O_NONBLOCK) // O_CLOEXEC is std's default
             .open(path)
             .map_err(|source| CreateError::from_open(path, source))?;
+        minors::check()?;
         let fd = file.as_fd();
         declare(fd, profile)?;
         sys::UI_SET_PHYS.call(fd, c_text(phys))?;

@@ -162,9 +162,7 @@ impl Effect {
                 phase: unsigned(8),
                 envelope: envelope(10),
             },
-            FF_RAMP => {
-                EffectKind::Ramp { start: signed(0), end: signed(2), envelope: envelope(4) }
-            }
+            FF_RAMP => EffectKind::Ramp { start: signed(0), end: signed(2), envelope: envelope(4) },
             FF_SPRING => conditions(ConditionKind::Spring),
             FF_FRICTION => conditions(ConditionKind::Friction),
             FF_DAMPER => conditions(ConditionKind::Damper),

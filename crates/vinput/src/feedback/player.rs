@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{Effect, EffectKind, Envelope};
 use super::Feedback;
+use super::effect::{Effect, EffectKind, Envelope};
 use crate::{EventCode, EventType, Profile};
 
 /// How often a strength that grows or fades is told anew (`FF_ENVELOPE_INTERVAL` in
@@ -380,9 +380,7 @@ fn level(full: u32, envelope: &Envelope, play: &Play, now: Instant) -> Strength 
         Some(left) if !fade.is_zero() && left <= fade => {
             between(envelope.fade_level, left, envelope.fade_ms)
         }
-        Some(left) if !fade.is_zero() => {
-            Strength { value: full, next: Some(now + (left - fade)) }
-        }
+        Some(left) if !fade.is_zero() => Strength { value: full, next: Some(now + (left - fade)) },
         _ => Strength { value: full, next: None },
     }
 }

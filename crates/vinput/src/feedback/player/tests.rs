@@ -187,8 +187,7 @@ fn a_wave_makes_both_motors_run_and_grows_and_fades_by_its_envelope() {
     let motors = pad.motors_until(2000);
     assert!(motors.iter().all(|(_, strong, weak)| strong == weak));
     let strengths: Vec<_> = motors.iter().map(|(ms, strong, _)| (*ms, *strong)).collect();
-    let expected =
-        [(50, 0x7ffe), (100, 0xffff), (950, 0x7ffe), (1000, 0)];
+    let expected = [(50, 0x7ffe), (100, 0xffff), (950, 0x7ffe), (1000, 0)];
     assert_eq!(strengths, expected);
 }
 
@@ -223,7 +222,8 @@ fn a_client_that_takes_nothing_is_told_how_things_are_and_not_how_they_came_abou
 #[test]
 fn a_wheel_is_told_every_effect_with_its_parameters() {
     let mut wheel = Scenario::new("wheel");
-    let spring = Condition { right_saturation: 0xffff, right_coefficient: -5, ..Condition::default() };
+    let spring =
+        Condition { right_saturation: 0xffff, right_coefficient: -5, ..Condition::default() };
     let kind = EffectKind::Condition { kind: ConditionKind::Spring, axes: [spring; 2] };
     let spring = Effect { id: 0, direction: 0, length_ms: 0, delay_ms: 0, kind };
     let kind = EffectKind::Ramp { start: -1, end: 0x7fff, envelope: FLAT };

@@ -9,6 +9,7 @@ use vinput::{InputError, NameError};
 use super::journal::JournalError;
 use super::verify::VerifyError;
 use crate::engine::GrantsUnavailable;
+use crate::profiles::ProfilesError;
 use crate::runtime::{RefError, ResolveError};
 
 /// A request to a session failed; nothing of it is left behind.
@@ -79,12 +80,9 @@ pub enum Error {
     /// No listener can be opened there.
     #[error("could not open a listener in the container's network namespace")]
     OpenMonitor(#[source] MonitorError),
-    /// There is no profile of that name.
-    #[error("there is no profile `{name}`")]
-    UnknownProfile {
-        /// The name.
-        name: String,
-    },
+    /// There is no profile of that name, or it cannot be used.
+    #[error(transparent)]
+    Profile(ProfilesError),
     /// The device name cannot be given to the kernel.
     #[error("the device name is not valid")]
     DeviceName(#[source] NameError),

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 #[derive(Debug, Clone)]
 pub struct PlugRequest {
     /// The device's model.
-    pub profile: &'static Profile,
+    pub profile: Arc<Profile>,
     /// Its slot; the lowest free one if not given.
     pub slot: Option<u8>,
     /// Its name; the profile's if not given.
@@ -64,11 +64,12 @@ fn plug_slot(
     };
     timings.done("created");
 
+    let PlugRequest { profile, name, .. } = request;
     let mut plugged = Plugged {
         slot,
-        profile: request.profile,
-        name: request.name.unwrap_or_else(|| request.profile.device_name().clone()),
-        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device)),
+        name: name.unwrap_or_else(|| profile.device_name().clone()),
+        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device), &profile),
+        profile,
         device,
         parts,
         announced: 0,
@@ -90,7 +91,7 @@ fn create(session: &str, slot: u8, request: &PlugRequest) -> Result<uinput::Devi
     // The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
     let phys = DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)?;
     let name = request.name.as_ref().unwrap_or_else(|| request.profile.device_name());
-    uinput::Device::create(request.profile, name, &phys).map_err(Error::Create)
+    uinput::Device::create(&request.profile, name, &phys).map_err(Error::Create)
 }
 
 /// What udev would say of the input device and of each node.

@@ -326,8 +326,8 @@ fn quote(text: &str) -> String {
 /// A name as a device of ours may have it.
 fn one_line(name: &str) -> String {
     let clean: String = name.chars().filter(|character| !character.is_control()).collect();
-    let fits = |length: &usize| *length <= crate::DeviceName::MAX;
-    let end = clean.char_indices().map(|(at, it)| at + it.len_utf8()).filter(fits).last();
+    let ends = clean.char_indices().map(|(at, it)| at + it.len_utf8());
+    let end = ends.take_while(|length| *length <= crate::DeviceName::MAX).max();
     match end {
         Some(end) => clean[..end].to_owned(),
         None => "Unnamed".to_owned(),

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_profile_is_told_with_line_and_cause() {
         let files = [
-            ("broken.toml", "name = \"broken\"\nbus = 7\n"),
+            ("broken.toml", "name = \"broken\"\nbus = \"x\"\n"),
             ("other.toml", PAD),
             ("mine.toml", PAD),
             ("README", "not a profile"),
@@ -173,7 +173,7 @@ mod tests {
         let error = chain(&find(directory.path(), "broken").unwrap_err());
         let file = directory.path().join("broken.toml");
         let expected = format!(
-            "the profile `broken` cannot be used: {} is not a profile: line 2: invalid type: integer `7`",
+            "the profile `broken` cannot be used: {} is not a profile: line 2: unknown variant `x`",
             file.display()
         );
         assert!(error.starts_with(&expected), "{error}");

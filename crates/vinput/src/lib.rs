@@ -35,6 +35,8 @@
 
 #![deny(missing_docs)]
 
+#[cfg(test)]
+mod allocations;
 mod capture;
 mod code;
 mod event;

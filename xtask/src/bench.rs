@@ -3,7 +3,10 @@
 //! `plug` compares Hotseat with the way that Wolf goes: from the request for a pad to the instant at which a
 //! program in the container, told by libudev, has opened its node. Both ways make the same kernel device with
 //! the same code, each for a container of its own, in turns; in both containers the same program listens.
+//!
+//! `frames` compares writing frames with a bare loop.
 
+pub(crate) mod frames;
 mod sides;
 
 use std::path::Path;

@@ -51,7 +51,8 @@ fn effects_are_played_without_allocating() {
         let count = allocations(|| {
             for round in 0..100_u16 {
                 let kind = EffectKind::Rumble { strong: round, weak: round };
-                let effect = Effect { id: round % 16, direction: 0, length_ms: 5, delay_ms: 1, kind };
+                let effect =
+                    Effect { id: round % 16, direction: 0, length_ms: 5, delay_ms: 1, kind };
                 player.handle(&Feedback::Upload { effect }, now);
                 player.handle(&Feedback::Play { id: effect.id, count: 2 }, now);
                 now += Duration::from_millis(1);

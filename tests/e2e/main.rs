@@ -14,4 +14,5 @@ mod consumers;
 mod harness;
 mod isolation;
 mod lifetime;
+mod profiles;
 mod sandbox;

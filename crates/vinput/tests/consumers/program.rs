@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What takes longer will not come; to be told what came instead is better than to be ended by the runner.
-const FOR_EVER: Duration = Duration::from_secs(90);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(60);
 
 /// A running program; its errors are among its lines.
 pub(crate) struct Program {
@@ -85,7 +85,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if thread::panicking() {
             eprintln!("--- {}", self.transcript);
         }
         let _ = self.child.kill();

@@ -2,8 +2,8 @@
 //!
 //! A [`Profile`] describes a device model: its identity and its controls, by names like `south` or `lx`.
 //! [`uinput::Device`] makes a device of that model in the kernel and says which [`Node`]s it has. A
-//! [`Frame`] sets controls, and [`Feedback`] is what programs send back. A [`Reaper`] closes devices,
-//! which takes long, on a thread of its own.
+//! [`Frame`] sets controls, and the device reports what is new. [`Feedback`] is what programs send back,
+//! which a [`feedback::Player`] plays. A [`Reaper`] closes devices, which takes long, on a thread of its own.
 //!
 //! ```no_run
 //! use vinput::{DeviceName, Feedback, Profile, Reaper, uinput::Device};

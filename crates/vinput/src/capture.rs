@@ -183,12 +183,7 @@ impl Found {
 
     fn write_controls(&self, text: &mut String, keys: &[EventCode], others: &[EventCode]) {
         text.push_str("\n[controls]\n");
-        let mut names = Names::new(&self.codes, keys);
-        if names.is_pad() && self.id[1] == 0x045e {
-            text.push_str(
-                "# Pads of Microsoft report X, in the west, as BTN_NORTH: see xbox-one.\n",
-            );
-        }
+        let mut names = Names::new(&self.codes, keys, self.id[1]);
         let has =
             |name: &str| EventCode::from_name(name).is_some_and(|code| self.codes.contains(&code));
         for code in others {

@@ -8,8 +8,14 @@ use crate::{EventCode, EventType};
 pub(super) struct Names {
     taken: BTreeSet<String>,
     is_pad: bool,
+    /// Whether X and Y are where the kernel's names of their codes say.
+    is_positional: bool,
     is_pointer: bool,
 }
+
+/// Vendors whose pads are: drivers/hid/hid-playstation.c and hid-nintendo.c report the upper button as
+/// `BTN_NORTH`. Others do as xpad does, and SDL expects it of pads that it does not know.
+const POSITIONAL: [u16; 2] = [0x054c, 0x057e];
 
 /// Codes whose names on a pad are not those of the kernel without the prefix.
 const PAD: [(&str, &str); 17] = [
@@ -32,9 +38,12 @@ const PAD: [(&str, &str); 17] = [
     ("BTN_Z", "capture"),
 ];
 
+/// Where xpad has X and Y.
+const XPAD: [(&str, &str); 2] = [("BTN_NORTH", "west"), ("BTN_WEST", "north")];
+
 impl Names {
     /// For a device with these codes, of which `keys` are named after their codes anyway.
-    pub(super) fn new(codes: &BTreeSet<EventCode>, keys: &[EventCode]) -> Self {
+    pub(super) fn new(codes: &BTreeSet<EventCode>, keys: &[EventCode], vendor: u16) -> Self {
         let has = |name: &str| codes.iter().any(|code| code.name() == Some(name));
         let names = keys.iter().filter_map(|code| code.name()?.strip_prefix("KEY_"));
         let joystick = codes
@@ -43,14 +52,10 @@ impl Names {
         Self {
             taken: names.map(str::to_lowercase).collect(),
             is_pad: has("BTN_SOUTH"),
+            is_positional: POSITIONAL.contains(&vendor),
             is_pointer: !joystick
                 && ["BTN_LEFT", "BTN_TOUCH", "BTN_TOOL_PEN"].map(has).contains(&true),
         }
-    }
-
-    /// Whether it is a pad, by `BTN_GAMEPAD`.
-    pub(super) fn is_pad(&self) -> bool {
-        self.is_pad
     }
 
     /// Whether an axis says where something is, and stays there.
@@ -68,7 +73,9 @@ impl Names {
             Some(name) => name.to_lowercase(),
             None => format!("{:?}_{:x}", code.kind, code.code).to_lowercase(),
         };
-        let on_pad = PAD.iter().find(|(known, _)| self.is_pad && code.name() == Some(known));
+        let swapped = XPAD.iter().filter(|_| !self.is_positional);
+        let on_pad =
+            swapped.chain(&PAD).find(|(known, _)| self.is_pad && code.name() == Some(known));
         let motion = match code.name() {
             Some("REL_X") => Some("dx"),
             Some("REL_Y") => Some("dy"),

@@ -44,36 +44,31 @@ pub(crate) fn serve_to_the_end(plugged: &Plugged, commands: &Sender<Command>) {
     }
 }
 
-type Fits = fn(&Command) -> bool;
+/// The effects of fftest, in its order.
+const EFFECTS: [&str; 6] = ["sine", "constant", "spring", "damper", "strong rumble", "weak rumble"];
 
-/// The effects of fftest, in its order, and whether a command plays one when those after it play already.
-const EFFECTS: [(&str, Fits); 6] = [
-    ("sine", is_wave),
-    ("constant", is_push),
-    ("spring", |command| is_condition(command, ConditionKind::Spring)),
-    ("damper", |command| is_condition(command, ConditionKind::Damper)),
-    ("strong rumble", |command| matches!(command, Command::Rumble(it) if it.strong > 0)),
-    ("weak rumble", |command| matches!(command, Command::Rumble(it) if it.weak > 0)),
-];
-
-fn is_wave(command: &Command) -> bool {
-    match command {
-        Command::Start(effect) => matches!(effect.kind, EffectKind::Periodic { .. }),
-        // The kernel's player runs both motors for a wave.
-        Command::Rumble(it) => it.strong > 0 && it.strong == it.weak,
-        _ => false,
-    }
-}
-
-fn is_push(command: &Command) -> bool {
-    matches!(command, Command::Start(effect) if matches!(effect.kind, EffectKind::Constant { .. }))
-}
-
-fn is_condition(command: &Command, wanted: ConditionKind) -> bool {
+/// Whether a command plays the effect of this number, when those after it play already.
+fn plays_effect(command: &Command, number: usize) -> bool {
     match command {
         Command::Start(effect) => {
-            matches!(effect.kind, EffectKind::Condition { kind, .. } if kind == wanted)
+            let fits = match effect.kind {
+                // The kernel makes waves of rumble where a device has no motors (compat_effect() in
+                // drivers/input/ff-core.c).
+                EffectKind::Periodic { .. } => [0, 4, 5].contains(&number),
+                EffectKind::Constant { .. } => number == 1,
+                EffectKind::Condition { kind: ConditionKind::Spring, .. } => number == 2,
+                EffectKind::Condition { kind: ConditionKind::Damper, .. } => number == 3,
+                _ => false,
+            };
+            fits && usize::from(effect.id) == number
         }
+        Command::Rumble(it) => match number {
+            // The player runs both motors for a wave.
+            0 => it.strong > 0 && it.strong == it.weak,
+            4 => it.strong > 0,
+            5 => it.weak > 0,
+            _ => false,
+        },
         _ => false,
     }
 }
@@ -107,10 +102,9 @@ fn plays(profile: &'static Profile) -> String {
         // From behind: the wave, which is first, makes all motors run at full strength.
         let uploaded = (0..EFFECTS.len()).rev().filter(|number| was_uploaded(*number));
         for number in uploaded {
-            let (name, fits) = EFFECTS[number];
             fftest.tell(&number.to_string());
-            while !fits(&commands.recv_timeout(FOR_EVER).unwrap()) {}
-            played.insert(0, name);
+            while !plays_effect(&commands.recv_timeout(FOR_EVER).unwrap(), number) {}
+            played.insert(0, EFFECTS[number]);
         }
         fftest.tell("-1");
         fftest.rest();

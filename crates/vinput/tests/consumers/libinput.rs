@@ -5,7 +5,8 @@ use vinput::Profile;
 use crate::program::Program;
 use crate::{Plugged, in_machine, table};
 
-/// What is done with a device, and the lines that libinput must print for it: frames, then texts.
+/// What is done with a device, and the lines that libinput must print for it: frames, then what is in each line,
+/// parts separated by `&`.
 type Scene = (&'static [&'static str], &'static [&'static str]);
 
 const SCENES: [(&str, &[Scene]); 6] = [
@@ -17,7 +18,7 @@ const SCENES: [(&str, &[Scene]); 6] = [
             (&["left=1"], &["BTN_LEFT (272) pressed"]),
             (&["left=0"], &["BTN_LEFT (272) released"]),
             // A half and a half are one detent; libinput begins with both halves at once.
-            (&["wheel=0.5", "wheel=0.5"], &["POINTER_SCROLL_WHEEL", "vert -7.50/-60.0"]),
+            (&["wheel=0.5", "wheel=0.5"], &["vert -7.50/-60.0", "vert -7.50/-60.0"]),
             (&["hwheel=1"], &["horiz 15.00/120.0"]),
         ],
     ),
@@ -33,10 +34,10 @@ const SCENES: [(&str, &[Scene]); 6] = [
     (
         "touchscreen",
         &[
-            (&["touch0=1 touch0_x=0.5 touch0_y=0.5"], &["TOUCH_DOWN", "50.00/50.00"]),
+            (&["touch0=1 touch0_x=0.5 touch0_y=0.5"], &["TOUCH_DOWN & 50.00/50.00"]),
             (
                 &["touch9=1 touch9_x=0.25 touch9_y=0.75", "touch0_x=0.51"],
-                &["25.00/75.00", "TOUCH_MOTION", "51.00/50.00"],
+                &["TOUCH_DOWN & 25.00/75.00", "TOUCH_MOTION & 51.00/50.00"],
             ),
             (&["touch0=0", "touch9=0"], &["TOUCH_UP", "TOUCH_UP"]),
             (
@@ -80,12 +81,18 @@ const SCENES: [(&str, &[Scene]); 6] = [
     (
         "pen-tablet",
         &[
-            (&["pen=1 x=0.5 y=0.5 distance=0.5"], &["TABLET_TOOL_PROXIMITY", "108.00*/67.50*"]),
+            (
+                &["pen=1 x=0.5 y=0.5 distance=0.5"],
+                &["TABLET_TOOL_PROXIMITY & 108.00*/67.50* & proximity-in"],
+            ),
             (&["tip=1 pressure=0.5 distance=0 tilt_x=0.5"], &["pressure: 0.50"]),
             (&["stylus=1"], &["BTN_STYLUS (331) pressed"]),
             (&["stylus=0"], &["BTN_STYLUS (331) released"]),
             (&["tip=0 pressure=0", "pen=0"], &["proximity-out"]),
-            (&["eraser=1", "tip=1 pressure=0.7"], &["eraser", "pressure: 0.70"]),
+            (
+                &["eraser=1", "tip=1 pressure=0.7"],
+                &["eraser & proximity-in", "TABLET_TOOL_TIP & pressure: 0.70"],
+            ),
             (&["tip=0 pressure=0", "eraser=0"], &["proximity-out"]),
         ],
     ),
@@ -116,12 +123,8 @@ fn takes(profile: &'static Profile, scenes: &[Scene]) -> String {
         for frame in *frames {
             plugged.send(&frame.split(' ').collect::<Vec<_>>());
         }
-        // Two texts may be on one line.
-        let mut line = String::new();
-        for text in *lines {
-            if !line.contains(text) || lines[0] == "TOUCH_DOWN" || lines[0] == "TOUCH_UP" {
-                line = libinput.expect(text);
-            }
+        for line in *lines {
+            libinput.wait_for(line, |found| line.split(" & ").all(|part| found.contains(part)));
         }
     }
     plugged.device.neutral().unwrap();

@@ -20,7 +20,7 @@
 //! A control with a `KEY_*` or `BTN_*` code has nothing else; one with a `REL_*` code may have `hi_res`,
 //! the axis that reports it in units of 1/120; one with an `ABS_*` code has `min` and `max` and may have
 //! `rest`, `position`, `fuzz`, `flat` and `resolution`, see [`Axis`]. So have the axes of `[contacts]`,
-//! whose codes are `ABS_MT_*`.
+//! whose codes are `ABS_MT_*`. A code without a name is written like `EV_KEY:0x12c`.
 
 mod builtin;
 mod contacts;

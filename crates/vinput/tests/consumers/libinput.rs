@@ -1,5 +1,8 @@
 //! libinput: what a device is to a desktop, and that it has nothing to complain about.
 
+use std::thread;
+use std::time::Duration;
+
 use vinput::Profile;
 
 use crate::program::Program;
@@ -98,6 +101,10 @@ const SCENES: [(&str, &[Scene]); 6] = [
     ),
 ];
 
+/// The time between two frames of a movement, by which libinput judges its speed: a finger that is faster than
+/// fingers are is a fault of the hardware. Nothing is waited for with it.
+const FINGER: Duration = Duration::from_millis(12);
+
 #[test]
 fn libinput_takes_pointers_touch_pen_and_keys_without_a_complaint() {
     if !in_machine() {
@@ -120,7 +127,10 @@ fn takes(profile: &'static Profile, scenes: &[Scene]) -> String {
     let mut libinput = Program::start(&[&command[..], &[&plugged.node]].concat());
     let added = libinput.expect("DEVICE_ADDED");
     for (frames, lines) in scenes {
-        for frame in *frames {
+        for (index, frame) in frames.iter().enumerate() {
+            if index > 0 {
+                thread::sleep(FINGER);
+            }
             plugged.send(&frame.split(' ').collect::<Vec<_>>());
         }
         for line in *lines {

@@ -85,7 +85,7 @@ if (done != 0) if MAJOR == 2 else not done:
 number, joystick = find()
 say("name", joystick_name(joystick).decode())
 say("type", JOYSTICK_TYPES[joystick_type(joystick)])
-say("has", axes(joystick), "axes", buttons(joystick), "buttons", hats(joystick), "hats")
+say(f"has {axes(joystick)} axes, {buttons(joystick)} buttons, {hats(joystick)} hat")
 haptic = open_haptic(joystick)
 say("haptic", hex(haptic_features(haptic)) if haptic else "none")
 if is_gamepad(number):

@@ -46,6 +46,8 @@ pub struct Config {
     /// The journal of plugs and unplugs. It is about kernel devices, grants and mounts, none of which outlives
     /// the kernel: /run is the place for it, and syncing it there costs nothing.
     pub journal: PathBuf,
+    /// Where the user's own profiles are, a file `NAME.toml` each. It may be missing.
+    pub profiles: PathBuf,
     /// Docker's API socket.
     pub docker_socket: PathBuf,
     /// Users who may call the API, besides root and the daemon's own user.
@@ -67,6 +69,7 @@ impl Default for Config {
             socket: DEFAULT_SOCKET.into(),
             stage: "/run/hotseat/stage".into(),
             journal: "/run/hotseat/journal.jsonl".into(),
+            profiles: "/etc/hotseat/profiles".into(),
             docker_socket: "/var/run/docker.sock".into(),
             allow_uids: Vec::new(),
             libudev_zero: false,

@@ -55,6 +55,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
     vec![
         uinput(Engine::uinput_path()),
         joydev(),
+        profiles(&engine.config.profiles),
         grants(engine),
         Check::ok("staging", format!("mounted at {}", engine.config.stage.display())),
         seat_rules(),
@@ -97,6 +98,23 @@ fn joydev() -> Check {
             "joydev is not loaded: pads get no /dev/input/jsN, which Chromium and old games need",
             "run `hotseat setup`, which loads the module now and at boot",
         )
+    }
+}
+
+/// The user's own profiles. A few short files, read like the others that this looks at.
+fn profiles(directory: &Path) -> Check {
+    let shown = directory.display();
+    let hint = "mend or remove the file; it is read again when it is asked for";
+    match crate::profiles::list(directory) {
+        Ok((profiles, wrong)) if wrong.is_empty() => Check::ok(
+            "profiles",
+            format!("{} can be plugged; your own are in {shown}", profiles.len()),
+        ),
+        Ok((_, wrong)) => {
+            let all: Vec<_> = wrong.iter().map(|error| chain(error)).collect();
+            Check::not("profiles", Status::Warning, all.join("; "), hint)
+        }
+        Err(error) => Check::not("profiles", Status::Warning, chain(&error), "is it a directory?"),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod config;
 pub mod doctor;
 pub mod engine;
 pub mod problem;
+pub mod profiles;
 pub mod runtime;
 pub mod sandbox;
 pub mod session;

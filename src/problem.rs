@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use vinput::uinput::CreateError;
 
 use crate::engine::chain;
+use crate::profiles::ProfilesError;
 use crate::runtime::ResolveError;
 use crate::session::Error;
 
@@ -111,11 +112,16 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "a grant is given to a cgroup: start each session's container in a cgroup of its own",
         ),
         Error::Attach(error) => return attach(error),
-        Error::UnknownProfile { .. } => {
-            let names: Vec<_> = vinput::Profile::builtins().map(vinput::Profile::name).collect();
-            let hint = format!("the profiles are {}", names.join(", "));
-            return (S::NOT_FOUND, "unknown-profile", hint);
-        }
+        Error::Profile(ProfilesError::Unknown { .. }) => (
+            S::NOT_FOUND,
+            "unknown-profile",
+            "`hotseat profiles` lists them; `profiles` in the configuration is the directory of your own",
+        ),
+        Error::Profile(_) => (
+            S::UNPROCESSABLE_ENTITY,
+            "bad-profile",
+            "mend the file; it is read again at the next plug",
+        ),
         Error::DeviceName(_) => {
             (S::BAD_REQUEST, "device-name", "use at most 79 bytes and no control characters")
         }
@@ -269,7 +275,7 @@ fn create(error: &CreateError) -> (StatusCode, &'static str, String) {
         CreateError::PermissionDenied { .. } => {
             (S::SERVICE_UNAVAILABLE, "uinput-permission", "run the daemon as root")
         }
-        CreateError::NoEventNode { .. } => (
+        CreateError::NoEventNode { .. } | CreateError::Minors(_) => (
             S::INSUFFICIENT_STORAGE,
             "no-event-node",
             "the kernel has no minor number left for it: unplug devices, or unload joydev",

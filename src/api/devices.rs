@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use vinput::{DeviceName, Profile};
+use vinput::DeviceName;
 
 use super::Shared;
 use super::body::{Json, Path};
 use crate::problem::Problem;
+use crate::profiles;
 use crate::session::view::Device;
 use crate::session::{Error, PlugRequest};
 
@@ -57,8 +58,9 @@ pub(super) async fn plug(
     Path(session): Path<String>,
     Json(new): Json<NewDevice>,
 ) -> Result<(StatusCode, axum::Json<Device>), Problem> {
-    let profile =
-        Profile::builtin(&new.profile).ok_or(Error::UnknownProfile { name: new.profile })?;
+    let directory = sessions.engine().config.profiles.clone();
+    let found = tokio::task::spawn_blocking(move || profiles::find(&directory, &new.profile));
+    let profile = found.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
     let name = new.name.map(DeviceName::new).transpose().map_err(Error::DeviceName)?;
     let device = sessions.plug(&session, PlugRequest { profile, slot: new.slot, name }).await?;
     Ok((StatusCode::CREATED, axum::Json(device)))

@@ -29,15 +29,24 @@ pub(super) struct DoctorQuery {
     container: Option<String>,
 }
 
-/// The built-in profiles.
-#[utoipa::path(get, path = "/v1/profiles", responses((status = 200, body = Vec<ProfileView>)))]
-pub(super) async fn profiles() -> axum::Json<Vec<ProfileView>> {
+/// The profiles that can be plugged, the user's own ones too. Files that cannot be used are left out;
+/// `doctor` has them.
+#[utoipa::path(
+    get, path = "/v1/profiles",
+    responses((status = 200, body = Vec<ProfileView>), (status = "default", body = Problem))
+)]
+pub(super) async fn profiles(
+    State(sessions): State<Shared>,
+) -> Result<axum::Json<Vec<ProfileView>>, Problem> {
+    let directory = sessions.engine().config.profiles.clone();
+    let listed = tokio::task::spawn_blocking(move || crate::profiles::list(&directory));
+    let (profiles, _) = listed.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
     let view = |profile: &vinput::Profile| ProfileView {
         name: profile.name().to_owned(),
         title: profile.title().to_owned(),
         controls: profile.controls().iter().map(|control| control.name().to_owned()).collect(),
     };
-    axum::Json(vinput::Profile::builtins().map(view).collect())
+    Ok(axum::Json(profiles.iter().map(|profile| view(profile)).collect()))
 }
 
 /// The API's description, as committed.

@@ -62,8 +62,14 @@ enum Command {
     },
     /// List what is plugged.
     Ls(Json),
-    /// List the profiles of devices that can be plugged.
-    Profiles(Json),
+    /// List the profiles of devices that can be plugged, or make one.
+    #[command(args_conflicts_with_subcommands = true)]
+    Profiles {
+        #[command(subcommand)]
+        command: Option<ProfilesCommand>,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Look at what of the host, and of a container, is ready, what is missing, and how to mend it.
     Doctor {
         /// docker:NAME, pid:NUMBER or sandbox:SESSION.
@@ -112,6 +118,18 @@ enum SessionCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum ProfilesCommand {
+    /// Print a profile of a device of this machine, as TOML. Leave the device alone meanwhile.
+    Capture {
+        /// Its event node, such as /dev/input/event0.
+        node: PathBuf,
+        /// The profile's name: a-z, 0-9 and -.
+        #[arg(long, default_value = "captured")]
+        name: String,
+    },
+}
+
 #[derive(Debug, Args)]
 struct PlugArgs {
     /// The session.
@@ -142,6 +160,14 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args, &cli.socket),
         Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
         Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Profiles { command: Some(ProfilesCommand::Capture { node, name }), .. } => {
+            vinput::capture(&node, &name)
+                .map(|profile| {
+                    output::text(&profile);
+                    ExitCode::SUCCESS
+                })
+                .map_err(Into::into)
+        }
         Command::Openapi => {
             output::text(&crate::api::description());
             Ok(ExitCode::SUCCESS)
@@ -179,7 +205,9 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             Command::Unplug { session, slot } => client.unplug(&session, slot).await?,
             Command::Send { session, slot, events } => client.send(&session, slot, events).await?,
             Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
-            Command::Profiles(json) => output::profiles(&client.profiles().await?, json.json)?,
+            Command::Profiles { json, .. } => {
+                output::profiles(&client.profiles().await?, json.json)?;
+            }
             Command::Doctor { container, json } => {
                 let checks = client.doctor(container.as_deref()).await?;
                 return output::doctor(&checks, json.json);

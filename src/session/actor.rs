@@ -33,7 +33,7 @@ pub(super) enum Request {
     /// While the slot has a device.
     Unplug { slot: u8, reply: Reply<Closing> },
     /// While the slot has a device.
-    Profile { slot: u8, reply: Reply<&'static Profile> },
+    Profile { slot: u8, reply: Reply<Arc<Profile>> },
     /// While the slot has a device.
     Input { slot: u8, frame: Frame, reply: Reply<()> },
     /// Any time; the last request.
@@ -154,7 +154,7 @@ impl Actor {
                 let _ = reply.send(unplugged);
             }
             Request::Profile { slot, reply } => {
-                let _ = reply.send(self.with(|state| Ok(state.slot(slot)?.profile)));
+                let _ = reply.send(self.with(|state| Ok(Arc::clone(&state.slot(slot)?.profile))));
             }
             Request::Input { slot, frame, reply } => {
                 // One short write, microseconds: not worth another thread.

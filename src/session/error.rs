@@ -11,6 +11,7 @@ use vinput::{InputError, NameError};
 use super::journal::JournalError;
 use super::verify::VerifyError;
 use crate::engine::GrantsUnavailable;
+use crate::profiles::ProfilesError;
 use crate::runtime::{RefError, ResolveError};
 
 /// A request to a session failed; nothing of it is left behind.
@@ -87,12 +88,9 @@ pub enum Error {
     /// It could not be told whether the container has a udevd.
     #[error("could not look for a udevd in the container")]
     LookForUdevd(#[source] io::Error),
-    /// There is no profile of that name.
-    #[error("there is no profile `{name}`")]
-    UnknownProfile {
-        /// The name.
-        name: String,
-    },
+    /// There is no profile of that name, or it cannot be used.
+    #[error(transparent)]
+    Profile(ProfilesError),
     /// The device name cannot be given to the kernel.
     #[error("the device name is not valid")]
     DeviceName(#[source] NameError),

@@ -1,11 +1,17 @@
 //! What programs send back to a device. It must be read even when nobody wants it: a game that uploads a
 //! rumble effect waits in the kernel until the effect is taken.
+//!
+//! The game is answered first, then the effect is played: the player's commands are what the session's client
+//! is to do. There is no client yet, so they are logged.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
+use vinput::Profile;
+use vinput::feedback::Player;
 use vinput::uinput::Device;
 
 use crate::sys::watch_device;
@@ -19,14 +25,15 @@ pub(super) struct Answering {
 
 impl Answering {
     /// Starts on the runtime of the calling thread.
-    pub(super) fn start(session: String, slot: u8, device: Arc<Device>) -> Self {
+    pub(super) fn start(session: String, slot: u8, device: Arc<Device>, profile: &Profile) -> Self {
+        let player = Player::new(profile);
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
         tokio::spawn(async move {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;
             tokio::select! {
-                error = answer(&session, slot, device) => {
+                error = answer(&session, slot, device, player) => {
                     tracing::warn!(session, slot, %error, "feedback of the device is no longer read");
                 }
                 _ = stopped => {}
@@ -44,28 +51,44 @@ impl Answering {
     }
 }
 
-async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
+async fn answer(session: &str, slot: u8, device: Arc<Device>, mut player: Player) -> io::Error {
     let ready = match watch_device(device) {
         Ok(ready) => ready,
         Err(error) => return error,
     };
     loop {
-        let mut guard = match ready.readable().await {
-            Ok(guard) => guard,
-            Err(error) => return error,
+        let guard = tokio::select! {
+            guard = ready.readable() => match guard {
+                Ok(guard) => Some(guard),
+                Err(error) => return error,
+            },
+            () = until(player.timeout()) => None,
         };
-        // A program that never stops sending must not keep the worker.
-        for _ in 0..64 {
-            match ready.get_ref().read_feedback() {
-                Ok(Some(feedback)) => tracing::debug!(session, slot, ?feedback, "feedback"),
-                Ok(None) => {
-                    guard.clear_ready();
-                    break;
+        if let Some(mut guard) = guard {
+            // A program that never stops sending must not keep the worker.
+            for _ in 0..64 {
+                match ready.get_ref().read_feedback() {
+                    Ok(Some(feedback)) => player.handle(&feedback, Instant::now()),
+                    Ok(None) => {
+                        guard.clear_ready();
+                        break;
+                    }
+                    Err(error) => return io::Error::other(error),
                 }
-                Err(error) => return io::Error::other(error),
             }
         }
-        drop(guard);
+        player.handle_timeout(Instant::now());
+        while let Some(command) = player.poll() {
+            tracing::debug!(session, slot, ?command, "feedback");
+        }
         tokio::task::yield_now().await;
+    }
+}
+
+/// Resolves at this time; never without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
 use udev_forge::{Axis, Forged, KernelEvents, Sysfs};
-use vinput::profile::ControlKind;
 use vinput::{DeviceName, Profile, uinput};
 
 use super::error::Error;
@@ -18,7 +17,7 @@ use crate::engine::Engine;
 #[derive(Debug, Clone)]
 pub struct PlugRequest {
     /// The device's model.
-    pub profile: &'static Profile,
+    pub profile: Arc<Profile>,
     /// Its slot; the lowest free one if not given.
     pub slot: Option<u8>,
     /// Its name; the profile's if not given.
@@ -56,7 +55,7 @@ fn plug_slot(
     let mut timings = Timings::start();
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &request)?);
-    let parts = match read_parts(engine, request.profile, &device, &events) {
+    let parts = match read_parts(engine, &request.profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
             engine.reaper.close(device).wait();
@@ -65,11 +64,12 @@ fn plug_slot(
     };
     timings.done("created");
 
+    let PlugRequest { profile, name, .. } = request;
     let mut plugged = Plugged {
         slot,
-        profile: request.profile,
-        name: request.name.unwrap_or_else(|| request.profile.device_name().clone()),
-        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device)),
+        name: name.unwrap_or_else(|| profile.device_name().clone()),
+        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device), &profile),
+        profile,
         device,
         parts,
         announced: 0,
@@ -91,7 +91,7 @@ fn create(session: &str, slot: u8, request: &PlugRequest) -> Result<uinput::Devi
     // The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
     let phys = DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)?;
     let name = request.name.as_ref().unwrap_or_else(|| request.profile.device_name());
-    uinput::Device::create(request.profile, name, &phys).map_err(Error::Create)
+    uinput::Device::create(&request.profile, name, &phys).map_err(Error::Create)
 }
 
 /// What udev would say of the input device, of each node, and of what else is below it, such as lamps.
@@ -119,15 +119,12 @@ fn read_parts(
 
 /// The axes that the device was made with. To ask its node would take as long as closing that.
 fn axes(profile: &Profile) -> impl Iterator<Item = Axis> {
-    profile.controls().iter().filter_map(|control| match control.kind() {
-        ControlKind::Absolute(axis) => Some(Axis {
-            code: control.code().code,
-            minimum: axis.min,
-            maximum: axis.max,
-            fuzz: axis.fuzz,
-            resolution: axis.resolution,
-        }),
-        _ => None,
+    profile.axes().map(|(code, axis)| Axis {
+        code: code.code,
+        minimum: axis.min,
+        maximum: axis.max,
+        fuzz: axis.fuzz,
+        resolution: axis.resolution,
     })
 }
 

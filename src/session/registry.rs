@@ -154,8 +154,7 @@ impl Sessions {
     /// [`Error::Input`] when an event is not one of this device; nothing is sent then.
     pub async fn input(&self, name: &str, slot: u8, events: &[String]) -> Result<(), Error> {
         let handle = self.handle(name)?;
-        let profile: &'static Profile =
-            handle.ask(|reply| Request::Profile { slot, reply }).await?;
+        let profile: Arc<Profile> = handle.ask(|reply| Request::Profile { slot, reply }).await?;
         let frame: Result<Frame, InputError> = profile.frame(events);
         let frame = frame.map_err(Error::Input)?;
         handle.ask(|reply| Request::Input { slot, frame, reply }).await

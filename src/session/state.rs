@@ -29,7 +29,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Plugged {
     pub(super) slot: u8,
-    pub(super) profile: &'static Profile,
+    pub(super) profile: Arc<Profile>,
     pub(super) name: DeviceName,
     pub(super) device: Arc<uinput::Device>,
     pub(super) answering: Answering,

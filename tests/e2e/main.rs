@@ -14,5 +14,6 @@ mod consumers;
 mod harness;
 mod isolation;
 mod lifetime;
+mod profiles;
 mod receivers;
 mod sandbox;

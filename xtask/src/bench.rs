@@ -4,8 +4,9 @@
 //! program in the container, told by libudev, has opened its node. Both ways make the same kernel device with
 //! the same code, each for a container of its own, in turns; in both containers the same program listens.
 //!
-//! `udev` compares udev-forge with systemd-udevd.
+//! `udev` compares udev-forge with systemd-udevd; `frames` compares writing frames with a bare loop.
 
+pub(crate) mod frames;
 mod sides;
 mod udev;
 

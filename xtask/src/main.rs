@@ -61,6 +61,15 @@ enum Bench {
         #[arg(long, default_value_t = 21)]
         rounds: u32,
     },
+    /// How many frames per second a device takes, against a bare loop that writes the same bytes.
+    Frames {
+        /// Run on this machine, whatever it is.
+        #[arg(long)]
+        here: bool,
+        /// How many turns of each to measure.
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -80,6 +89,14 @@ fn main() -> ExitCode {
             place::Profile::Release,
             &["bench", "plug", "--rounds", &rounds.to_string()],
             || bench::run_here(rounds),
+        ),
+        Task::Bench { what: Bench::Frames { here: true, rounds } } => {
+            bench::frames::run_here(rounds).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Bench { what: Bench::Frames { here: false, rounds } } => place::here_or_in_vm(
+            place::Profile::Release,
+            &["bench", "frames", "--rounds", &rounds.to_string()],
+            || bench::frames::run_here(rounds),
         ),
     };
     done.unwrap_or_else(|error| {

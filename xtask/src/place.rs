@@ -28,7 +28,9 @@ pub(crate) fn here_or_in_vm(
     if matches!(profile, Profile::Release) {
         // And the programs of the bench.
         build.args(["--release", "-p", "hotseat", "-p", "xtask"]);
-        build.args(["--bin", "bench-wolf", "--bin", "bench-fake-udev"]);
+        for program in ["bench-wolf", "bench-fake-udev", "bench-frames"] {
+            build.args(["--bin", program]);
+        }
     }
     tools::run(&mut build)?;
     match why_not_here() {

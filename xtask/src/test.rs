@@ -34,6 +34,8 @@ const FUZZ: &str = "fuzz/Cargo.toml";
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
 const IN_MACHINE_ONLY: &[(&str, &str)] = &[
+    ("binary(capture)", "crates/vinput/tests/capture.rs"),
+    ("binary(consumers)", "crates/vinput/tests/consumers"),
     ("binary(differential)", "tests/differential"),
     ("binary(e2e)", "tests/e2e"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),

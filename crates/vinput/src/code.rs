@@ -64,6 +64,19 @@ impl EventCode {
         Some(Self { kind: *kind, code: *code })
     }
 
+    /// The code of a text such as `EV_KEY:0x12c`, for those that have no name.
+    fn from_number(text: &str) -> Option<Self> {
+        let (kind, number) = text.split_once(":0x")?;
+        let (kind, codes) = match kind {
+            "EV_KEY" => (EventType::Key, 0x300), // KEY_CNT
+            "EV_REL" => (EventType::Rel, 0x10),  // REL_CNT
+            "EV_ABS" => (EventType::Abs, 0x40),  // ABS_CNT
+            _ => return None,
+        };
+        let code = u16::from_str_radix(number, 16).ok().filter(|code| *code < codes)?;
+        Some(Self { kind, code })
+    }
+
     /// The kernel's name for this code, or `None` for a number that has none. Of several names, the
     /// one that says most: `BTN_SOUTH` rather than `BTN_A` or `BTN_GAMEPAD`.
     #[must_use]
@@ -74,12 +87,15 @@ impl EventCode {
     }
 }
 
-/// The name, or type and number where there is none.
+/// The name, or type and number where there is none, as `EV_KEY:0x12c`. Profiles take both.
 impl fmt::Display for EventCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.pad(name),
-            None => write!(f, "{:?} {:#x}", self.kind, self.code),
+            None => {
+                let kind = format!("{:?}", self.kind).to_uppercase();
+                write!(f, "EV_{kind}:{:#x}", self.code)
+            }
         }
     }
 }
@@ -89,7 +105,7 @@ impl TryFrom<String> for EventCode {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        Self::from_name(&name).ok_or_else(|| {
+        Self::from_name(&name).or_else(|| Self::from_number(&name)).ok_or_else(|| {
             let hint = match nearest(&name, table::CODES.iter().map(|(known, ..)| *known)) {
                 Some(known) => format!("did you mean {known}?"),
                 None => "expected a name from linux/input-event-codes.h, like BTN_SOUTH".to_owned(),
@@ -103,6 +119,17 @@ impl TryFrom<String> for EventCode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Property(pub(crate) u16);
+
+impl Property {
+    /// `INPUT_PROP_POINTER`: moves a pointer, as touchpads do.
+    pub(crate) const POINTER: Self = Self(0);
+
+    /// Its name, if it has one.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        let (name, _) = table::PROPERTIES.iter().find(|(_, number)| *number == self.0)?;
+        Some(name)
+    }
+}
 
 impl TryFrom<String> for Property {
     type Error = String;

@@ -1,24 +1,33 @@
-//! From named controls to events.
+//! From named controls to values in device units.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::event::Event;
+use crate::EventCode;
 use crate::profile::{Control, ControlKind, HI_RES_PER_DETENT, Profile};
 use crate::suggest::nearest;
-use crate::{EventCode, EventType};
 
-/// What a device reports at one instant: events that end with `SYN_REPORT`, written with one `write(2)`.
+/// What a client sets on a device at one instant.
 ///
-/// The kernel delivers a frame to programs as one packet, up to its estimate of what the device has to
-/// say at a time: one event per axis and about seven for keys (`input_estimate_events_per_packet` in
-/// drivers/input/input.c). A longer frame, such as ten keys let go at once, arrives whole but in
-/// several packets.
-#[derive(Clone, PartialEq, Eq)]
+/// What a frame does not set stays as it is. The device reports what is new in it with one `write(2)`
+/// ([`Device::write`](crate::uinput::Device::write)), and the kernel delivers that to programs as one
+/// packet, up to its estimate of what the device has to say at a time: one event per axis and about seven
+/// for keys (`input_estimate_events_per_packet` in drivers/input/input.c). A longer frame, such as ten keys
+/// let go at once, arrives whole but in several packets.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Frame {
-    /// Encoded [`Event`]s, the last of which is always `SYN_REPORT`.
-    records: Vec<u8>,
+    inputs: Vec<Input>,
+}
+
+/// One thing that a frame sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Input {
+    pub(crate) code: EventCode,
+    /// The contact that it is about, if about one.
+    pub(crate) slot: Option<u8>,
+    /// In device units. For `ABS_MT_TRACKING_ID`, 1 is down and 0 is up.
+    pub(crate) value: i32,
 }
 
 /// Why an input is not one for this device.
@@ -62,19 +71,18 @@ pub enum InputError {
 }
 
 impl Frame {
-    /// A frame without events. Writing it does nothing.
+    /// A frame that sets nothing. Writing it does nothing.
     #[must_use]
     pub fn new() -> Self {
-        let mut records = Vec::with_capacity(8 * Event::SIZE);
-        records.extend_from_slice(&Event::SYN_REPORT.encode());
-        Self { records }
+        Self::default()
     }
 
-    /// Sets a control to a value.
+    /// Sets a control to a value. Of several values for one control in a frame the last one counts;
+    /// relative motion adds up.
     ///
-    /// What the values are depends on the control's [kind](ControlKind): 0 or 1 for a key, whole steps
-    /// for a relative axis, and for an absolute axis the scale of
-    /// [`Axis::scale`](crate::profile::Axis::scale).
+    /// What the values are depends on the control's [kind](ControlKind): 0 or 1 for a key or contact,
+    /// whole steps for a relative axis, detents for a wheel with a fine axis (to 1/120), and for an
+    /// absolute axis the scale of [`Axis::scale`](crate::profile::Axis::scale).
     ///
     /// ```
     /// # use vinput::{Frame, Profile};
@@ -88,96 +96,76 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// [`InputError::Value`] if the control does not take the value, [`InputError::Repeated`] if the
-    /// frame has the control already. The frame is then as before.
+    /// [`InputError::Value`] if the control does not take the value. The frame is then as before.
     pub fn set(&mut self, control: &Control, value: f64) -> Result<(), InputError> {
-        let refused = |allowed: &str| InputError::Value {
+        let refused = |allowed: String| InputError::Value {
             control: control.name().to_owned(),
             value: value.to_string(),
-            allowed: allowed.to_owned(),
+            allowed,
         };
-        let (number, hi_res) = match control.kind() {
-            ControlKind::Key if value == 0.0 => (0, None),
-            ControlKind::Key if value == 1.0 => (1, None),
-            ControlKind::Key => return Err(refused("0 or 1")),
+        let (code, value) = match control.kind() {
+            ControlKind::Key | ControlKind::Contact if value == 0.0 => (control.code(), 0),
+            ControlKind::Key | ControlKind::Contact if value == 1.0 => (control.code(), 1),
+            ControlKind::Key | ControlKind::Contact => return Err(refused("0 or 1".to_owned())),
             ControlKind::Absolute(axis) if (axis.lowest()..=1.0).contains(&value) => {
-                (axis.scale(value), None)
+                (control.code(), axis.scale(value))
             }
             ControlKind::Absolute(axis) => {
-                return Err(refused(&format!("{} to 1", axis.lowest())));
+                return Err(refused(format!("{} to 1", axis.lowest())));
             }
-            ControlKind::Relative { hi_res } => {
-                let most = if hi_res.is_some() { i32::MAX / HI_RES_PER_DETENT } else { i32::MAX };
-                let steps =
-                    whole(value).filter(|steps| steps.unsigned_abs() <= most.unsigned_abs());
-                let allowed = || format!("whole steps from -{most} to {most}");
-                (steps.ok_or_else(|| refused(&allowed()))?, hi_res)
+            ControlKind::Relative { hi_res: None } => {
+                let allowed = || format!("whole steps from -{} to {0}", i32::MAX);
+                let steps = whole(value).filter(|steps| *steps != i32::MIN);
+                (control.code(), steps.ok_or_else(|| refused(allowed()))?)
+            }
+            ControlKind::Relative { hi_res: Some(fine) } => {
+                let most = i32::MAX / HI_RES_PER_DETENT;
+                let detents = Some(value).filter(|detents| detents.abs() <= f64::from(most));
+                let units =
+                    detents.and_then(|it| whole((it * f64::from(HI_RES_PER_DETENT)).round()));
+                let allowed = || format!("detents from -{most} to {most}");
+                (fine, units.ok_or_else(|| refused(allowed()))?)
             }
         };
-        let fine = hi_res.map(|code| (code, number * HI_RES_PER_DETENT));
-        let events = [Some((control.code(), number)), fine];
-        self.add(control.name(), events.into_iter().flatten())
-    }
-
-    /// The events and their values, without `SYN_REPORT`.
-    pub fn events(&self) -> impl Iterator<Item = (EventCode, i32)> {
-        let (records, _) = self.records.as_chunks();
-        records.iter().map(Event::decode).filter_map(|event| {
-            let kind = match event.kind {
-                kind if kind == EventType::Key as u16 => EventType::Key,
-                kind if kind == EventType::Rel as u16 => EventType::Rel,
-                kind if kind == EventType::Abs as u16 => EventType::Abs,
-                _ => return None,
-            };
-            Some((EventCode { kind, code: event.code }, event.value))
-        })
-    }
-
-    /// Whether there are no events.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.len() == Event::SIZE
-    }
-
-    /// The records to write.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.records
-    }
-
-    /// Adds the events of one control, all or none.
-    fn add(
-        &mut self,
-        control: &str,
-        events: impl Iterator<Item = (EventCode, i32)> + Clone,
-    ) -> Result<(), InputError> {
-        let mut codes = events.clone().map(|(code, _)| code);
-        if codes.any(|code| self.events().any(|(present, _)| present == code)) {
-            return Err(InputError::Repeated { control: control.to_owned() });
-        }
-        events.for_each(|(code, value)| self.push(code, value));
+        self.inputs.push(Input { code, slot: control.slot(), value });
         Ok(())
     }
 
-    /// Adds an event before the final `SYN_REPORT`.
-    fn push(&mut self, code: EventCode, value: i32) {
-        self.records.truncate(self.records.len() - Event::SIZE);
-        let event = Event { kind: code.kind as u16, code: code.code, value };
-        self.records.extend_from_slice(&event.encode());
-        self.records.extend_from_slice(&Event::SYN_REPORT.encode());
+    /// What it sets, in device units. A wheel with a fine axis is set by that axis alone; the device adds
+    /// the detents.
+    pub fn events(&self) -> impl Iterator<Item = (EventCode, i32)> {
+        self.inputs.iter().map(|input| (input.code, input.value))
     }
-}
 
-impl Default for Frame {
-    fn default() -> Self {
-        Self::new()
+    /// Whether it sets nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
+    /// Makes it set nothing again, without giving its memory back: for a frame that is used many times.
+    pub fn clear(&mut self) {
+        self.inputs.clear();
+    }
+
+    pub(crate) fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// Whether it sets what an input sets.
+    fn has(&self, new: &Input) -> bool {
+        self.inputs.iter().any(|old| (old.code, old.slot) == (new.code, new.slot))
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for (code, value) in self.events() {
-            list.entry(&format_args!("{code}={value}"));
+        for Input { code, slot, value } in &self.inputs {
+            match slot {
+                None => list.entry(&format_args!("{code}={value}")),
+                Some(slot) => list.entry(&format_args!("{code}[{slot}]={value}")),
+            };
         }
         list.finish()
     }
@@ -203,7 +191,7 @@ impl Profile {
     /// # use vinput::Profile;
     /// let mouse = Profile::builtin("mouse").unwrap();
     /// let frame = mouse.frame(["left=1", "wheel=1"])?;
-    /// assert_eq!(format!("{frame:?}"), "[BTN_LEFT=1, REL_WHEEL=1, REL_WHEEL_HI_RES=120]");
+    /// assert_eq!(format!("{frame:?}"), "[BTN_LEFT=1, REL_WHEEL_HI_RES=120]");
     /// let error = mouse.frame(["whele=1"]).unwrap_err();
     /// assert_eq!(error.to_string(), r#"mouse has no control "whele"; did you mean "wheel"?"#);
     /// # Ok::<(), vinput::InputError>(())
@@ -229,50 +217,58 @@ impl Profile {
         Ok(frame)
     }
 
-    /// The frame that lets go of all keys and puts all axes to rest.
+    /// The frame that lets go of all keys, lifts all contacts and puts all axes to rest; a
+    /// [position](crate::profile::Axis::position) stays.
     ///
     /// On an axis with `fuzz` the kernel may stop short of the resting value by less than `fuzz`.
     #[must_use]
     pub fn neutral(&self) -> Frame {
-        let mut frame = Frame::new();
-        for control in self.controls() {
-            match control.kind() {
-                ControlKind::Key => frame.push(control.code(), 0),
-                ControlKind::Absolute(axis) => frame.push(control.code(), axis.rest),
-                ControlKind::Relative { .. } => {}
-            }
-        }
-        frame
+        let inputs = self.controls().iter().filter_map(|control| {
+            let value = match control.kind() {
+                ControlKind::Key | ControlKind::Contact => 0,
+                ControlKind::Absolute(axis) if control.slot().is_none() && !axis.position => {
+                    axis.rest
+                }
+                ControlKind::Absolute(_) | ControlKind::Relative { .. } => return None,
+            };
+            Some(Input { code: control.code(), slot: control.slot(), value })
+        });
+        Frame { inputs: inputs.collect() }
     }
 
     fn input(&self, frame: &mut Frame, name: &str, value: &str) -> Result<(), InputError> {
+        let mut one = Frame::new();
         if let Some(control) = self.control(name) {
             // What is not a number is refused like NaN, but shown as it was written.
             let number = value.parse().unwrap_or(f64::NAN);
-            return frame.set(control, number).map_err(|error| match error {
+            one.set(control, number).map_err(|error| match error {
                 InputError::Value { control, allowed, .. } => {
                     InputError::Value { control, allowed, value: format!("{value:?}") }
                 }
                 other => other,
-            });
+            })?;
+        } else {
+            let mut reported = self.own_controls().flat_map(Control::codes);
+            let code = EventCode::from_name(name)
+                .filter(|code| reported.any(|known| known == *code))
+                .ok_or_else(|| self.unknown(name))?;
+            let value = self.device_units(code, name, value)?;
+            one.inputs.push(Input { code, slot: None, value });
         }
-        let mut reported = self.controls().iter().flat_map(Control::codes);
-        match EventCode::from_name(name).filter(|code| reported.any(|known| known == *code)) {
-            Some(code) => {
-                let value = self.device_units(code, name, value)?;
-                frame.add(name, std::iter::once((code, value)))
-            }
-            None => Err(self.unknown(name)),
+        if one.inputs.iter().any(|input| frame.has(input)) {
+            return Err(InputError::Repeated { control: name.to_owned() });
         }
+        frame.inputs.append(&mut one.inputs);
+        Ok(())
     }
 
     /// Reads the value of a code that the device reports.
     fn device_units(&self, code: EventCode, name: &str, value: &str) -> Result<i32, InputError> {
-        let control = self.controls().iter().find(|control| control.code() == code);
+        let control = self.own_controls().find(|control| control.code() == code);
         let range = match control.map(Control::kind) {
             Some(ControlKind::Key) => 0..=1,
             Some(ControlKind::Absolute(axis)) => axis.min..=axis.max,
-            Some(ControlKind::Relative { .. }) | None => i32::MIN..=i32::MAX,
+            Some(ControlKind::Relative { .. } | ControlKind::Contact) | None => i32::MIN..=i32::MAX,
         };
         value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             InputError::Value {

@@ -2,8 +2,8 @@
 //!
 //! A [`Profile`] describes a device model: its identity and its controls, by names like `south` or `lx`.
 //! [`uinput::Device`] makes a device of that model in the kernel and says which [`Node`]s it has. A
-//! [`Frame`] sets controls, and [`Feedback`] is what programs send back. A [`Reaper`] closes devices,
-//! which takes long, on a thread of its own.
+//! [`Frame`] sets controls, and the device reports what is new. [`Feedback`] is what programs send back,
+//! which a [`feedback::Player`] plays. A [`Reaper`] closes devices, which takes long, on a thread of its own.
 //!
 //! ```no_run
 //! use vinput::{DeviceName, Feedback, Profile, Reaper, uinput::Device};
@@ -17,7 +17,7 @@
 //! }
 //!
 //! pad.write(&profile.frame(["south=1", "lx=-0.5"])?)?;
-//! pad.write(&profile.neutral())?;
+//! pad.neutral()?;
 //!
 //! // Whenever the device is readable:
 //! while let Some(feedback) = pad.read_feedback()? {
@@ -35,20 +35,27 @@
 
 #![deny(missing_docs)]
 
+#[cfg(test)]
+mod allocations;
+mod capture;
 mod code;
 mod event;
 pub mod feedback;
 mod input;
+mod minors;
 mod name;
 mod node;
 pub mod profile;
 mod reaper;
+mod state;
 mod suggest;
 pub mod uinput;
 
+pub use self::capture::{CaptureError, capture};
 pub use self::code::{EventCode, EventType};
 pub use self::feedback::Feedback;
 pub use self::input::{Frame, InputError};
+pub use self::minors::MinorError;
 pub use self::name::{DeviceName, NameError};
 pub use self::node::{Node, SysfsError};
 pub use self::profile::{Profile, ProfileError};

@@ -10,13 +10,15 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use nix::libc::{self, c_char, input_absinfo, input_id, uinput_abs_setup, uinput_setup};
 
 pub use self::error::{CreateError, FeedbackError, IoctlError, WriteError};
 use crate::event::Event;
 use crate::feedback::{Effect, Feedback};
-use crate::profile::ControlKind;
+use crate::minors;
+use crate::state::State;
 use crate::{DeviceName, EventCode, EventType, Frame, Node, Profile};
 
 /// Where uinput is.
@@ -33,6 +35,7 @@ const UI_FF_UPLOAD: u16 = 1;
 const UI_FF_ERASE: u16 = 2;
 /// First code of `EV_FF` that is not the id of an effect (include/uapi/linux/input.h).
 const FF_GAIN: u16 = 0x60;
+const FF_AUTOCENTER: u16 = 0x61;
 
 /// A virtual input device. It exists as long as this value.
 ///
@@ -45,6 +48,9 @@ const FF_GAIN: u16 = 0x60;
 #[derive(Debug)]
 pub struct Device {
     file: File,
+    /// Locked for the time of one write, so that what programs are told is what is written down here.
+    state: Mutex<State>,
+    neutral: Frame,
     sysname: String,
     syspath: PathBuf,
     nodes: Vec<Node>,
@@ -102,6 +108,7 @@ impl Device {
             .custom_flags(libc::O_NONBLOCK) // O_CLOEXEC is std's default
             .open(path)
             .map_err(|source| CreateError::from_open(path, source))?;
+        minors::check()?;
         let fd = file.as_fd();
         declare(fd, profile)?;
         sys::UI_SET_PHYS.call(fd, c_text(phys))?;
@@ -121,7 +128,8 @@ impl Device {
         if !nodes.iter().any(Node::is_event) {
             return Err(CreateError::NoEventNode { sysname });
         }
-        Ok(Self { file, sysname, syspath, nodes })
+        let state = Mutex::new(State::new(profile));
+        Ok(Self { file, state, neutral: profile.neutral(), sysname, syspath, nodes })
     }
 
     /// The kernel's name of the device: `input5`. Not used again until the host restarts.
@@ -142,22 +150,35 @@ impl Device {
         &self.nodes
     }
 
-    /// Reports a frame to programs, with a single `write(2)`. Does not block and does not allocate.
+    /// Sets what a frame sets and reports what is new in it to programs, with a single `write(2)`; none if
+    /// nothing is new. Does not block and does not allocate.
     ///
-    /// Values that are so already are not reported again, and codes that the device does not have are
-    /// dropped, by the kernel (`input_get_disposition` in drivers/input/input.c).
+    /// Codes that the device does not have are ignored.
     ///
     /// # Errors
     ///
     /// [`WriteError`], if the kernel does not take the frame; it always should.
     pub fn write(&self, frame: &Frame) -> Result<(), WriteError> {
-        let bytes = frame.as_bytes();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = state.apply(frame);
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let written = uninterrupted(|| (&self.file).write(bytes)).map_err(WriteError::Write)?;
         if written == bytes.len() {
             Ok(())
         } else {
             Err(WriteError::Short { written, length: bytes.len() })
         }
+    }
+
+    /// Lets go of everything: writes [`Profile::neutral`].
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn neutral(&self) -> Result<(), WriteError> {
+        self.write(&self.neutral)
     }
 
     /// Takes the next thing that a program sent to the device, or `None` if there is none. Does not
@@ -184,8 +205,13 @@ impl Device {
             (EV_LED, code) => {
                 Feedback::Led { code: EventCode { kind: EventType::Led, code }, on: value != 0 }
             }
-            (EV_FF, FF_GAIN) => Feedback::Gain(u16::try_from(value).unwrap_or(u16::MAX)),
-            (EV_FF, id) if id < FF_GAIN => Feedback::Play { id, count: value.cast_unsigned() },
+            // The kernel lets no more than 0xffff through, and nothing negative (input_ff_event).
+            (EV_FF, FF_GAIN) => Feedback::Gain(u16::try_from(value).unwrap_or(0)),
+            (EV_FF, FF_AUTOCENTER) => Feedback::Autocenter(u16::try_from(value).unwrap_or(0)),
+            // What is negative stops, as in ml_ff_playback() (drivers/input/ff-memless.c).
+            (EV_FF, id) if id < FF_GAIN => {
+                Feedback::Play { id, count: u32::try_from(value).unwrap_or(0) }
+            }
             (EV_UINPUT, UI_FF_UPLOAD) => self.answer_upload(event)?,
             (EV_UINPUT, UI_FF_ERASE) => self.answer_erase(event)?,
             _ => Feedback::Other { kind, code, value },
@@ -252,18 +278,16 @@ fn declare(fd: BorrowedFd<'_>, profile: &Profile) -> Result<(), IoctlError> {
     for property in profile.properties() {
         sys::UI_SET_PROPBIT.call(fd, property)?;
     }
-    for control in profile.controls() {
-        if let ControlKind::Absolute(axis) = control.kind() {
-            let absinfo = input_absinfo {
-                value: axis.rest,
-                minimum: axis.min,
-                maximum: axis.max,
-                fuzz: axis.fuzz,
-                flat: axis.flat,
-                resolution: axis.resolution,
-            };
-            sys::UI_ABS_SETUP.call(fd, &uinput_abs_setup { code: control.code().code, absinfo })?;
-        }
+    for (code, axis) in profile.axes() {
+        let absinfo = input_absinfo {
+            value: axis.rest,
+            minimum: axis.min,
+            maximum: axis.max,
+            fuzz: axis.fuzz,
+            flat: axis.flat,
+            resolution: axis.resolution,
+        };
+        sys::UI_ABS_SETUP.call(fd, &uinput_abs_setup { code: code.code, absinfo })?;
     }
     Ok(())
 }

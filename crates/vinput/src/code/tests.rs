@@ -136,10 +136,14 @@ fn of_several_names_the_one_that_says_most_is_given() {
 }
 
 #[test]
-fn a_code_without_a_name_still_prints() {
+fn a_code_without_a_name_is_written_by_type_and_number() {
     let code = EventCode { kind: EventType::Key, code: 0x2fe };
     assert_eq!(code.name(), None);
-    assert_eq!(code.to_string(), "Key 0x2fe");
+    assert_eq!(code.to_string(), "EV_KEY:0x2fe");
+    assert_eq!(EventCode::try_from("EV_KEY:0x2fe".to_owned()), Ok(code));
+    for wrong in ["EV_KEY:0x300", "EV_ABS:0x40", "EV_LED:0x1", "EV_KEY:12", "EV_KEY:0x"] {
+        assert!(EventCode::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    }
 }
 
 #[test]

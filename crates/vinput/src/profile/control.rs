@@ -15,6 +15,7 @@ pub(crate) const HI_RES_PER_DETENT: i32 = 120;
 pub struct Control {
     pub(super) name: String,
     pub(super) spec: Spec,
+    pub(super) slot: Option<u8>,
 }
 
 /// How a control's values are understood.
@@ -23,13 +24,15 @@ pub struct Control {
 pub enum ControlKind {
     /// A key or button: 0 or 1.
     Key,
-    /// A relative axis: whole steps.
+    /// A relative axis: whole steps, or detents in steps of 1/120 where it has a fine axis.
     Relative {
-        /// The axis that reports the same steps in units of 1/120 as well.
+        /// The axis that reports the same motion in units of 1/120 detent.
         hi_res: Option<EventCode>,
     },
-    /// An absolute axis: −1 to 1, or 0 to 1 if it rests at its minimum.
+    /// An absolute axis: −1 to 1, or 0 to 1; see [`Axis::scale`].
     Absolute(Axis),
+    /// A finger: 1 while it touches, 0 otherwise.
+    Contact,
 }
 
 /// The range of an absolute axis, in device units; see `struct input_absinfo` in
@@ -43,6 +46,9 @@ pub struct Axis {
     pub max: i32,
     /// The value when nobody touches it. Left out: 0, or the end of the range that is nearest to 0.
     pub rest: i32,
+    /// It says where something is, as the pointer of a tablet does, and stays there when nobody touches
+    /// it. Its `rest` is then `min`, and only where it starts.
+    pub position: bool,
     /// The kernel hides changes smaller than half of this, and smoothes changes smaller than twice this
     /// (`input_defuzz_abs_event` in drivers/input/input.c).
     pub fuzz: i32,
@@ -71,33 +77,39 @@ impl Control {
         self.spec.kind
     }
 
+    /// Which of the device's [contacts](crate::Profile::contacts) it belongs to, if to one.
+    #[must_use]
+    pub fn slot(&self) -> Option<u8> {
+        self.slot
+    }
+
     /// All codes that report it.
     pub(crate) fn codes(&self) -> impl Iterator<Item = EventCode> + use<> {
         let hi_res = match self.kind() {
             ControlKind::Relative { hi_res } => hi_res,
-            ControlKind::Key | ControlKind::Absolute(_) => None,
+            ControlKind::Key | ControlKind::Absolute(_) | ControlKind::Contact => None,
         };
         [self.code()].into_iter().chain(hi_res)
     }
 }
 
 impl Axis {
-    /// The least value of the scale that [`scale`](Self::scale) takes: 0 for an axis that rests at its
-    /// minimum, as triggers do, −1 for others.
+    /// The least value of the scale that [`scale`](Self::scale) takes: 0 for an axis that rests at an end
+    /// of its range, as triggers and pedals do, or is a [position](Self::position); −1 for others.
     #[must_use]
     pub fn lowest(&self) -> f64 {
-        if self.rest == self.min { 0.0 } else { -1.0 }
+        if self.rest == self.min || self.rest == self.max { 0.0 } else { -1.0 }
     }
 
-    /// Device units for a value from [`lowest`](Self::lowest) to 1: −1 gives the minimum, 0 the resting
-    /// value, 1 the maximum, straight lines in between, rounded to the nearest unit. Values outside are
-    /// taken as the nearest end, and NaN as 0.
+    /// Device units for a value from [`lowest`](Self::lowest) to 1: 0 gives the resting value, 1 the
+    /// maximum, −1 the minimum, straight lines in between, rounded to the nearest unit. An axis that rests
+    /// at its maximum goes to its minimum at 1. Values outside are taken as the nearest end, and NaN as 0.
     #[must_use]
     pub fn scale(&self, value: f64) -> i32 {
-        let end = if value < 0.0 { self.min } else { self.max };
-        let span = (f64::from(end) - f64::from(self.rest)).abs();
-        let value = if value.is_nan() { 0.0 } else { value.clamp(-1.0, 1.0) };
-        let units = f64::from(self.rest) + value * span;
+        let value = if value.is_nan() { 0.0 } else { value.clamp(self.lowest(), 1.0) };
+        let end = if value < 0.0 || self.rest == self.max { self.min } else { self.max };
+        let span = f64::from(end) - f64::from(self.rest);
+        let units = f64::from(self.rest) + value.abs() * span;
         #[expect(clippy::cast_possible_truncation, reason = "rounded, and between min and max")]
         let units = units.round() as i32;
         units
@@ -120,6 +132,7 @@ struct Table {
     min: Option<i32>,
     max: Option<i32>,
     rest: Option<i32>,
+    position: Option<bool>,
     fuzz: Option<i32>,
     flat: Option<i32>,
     resolution: Option<i32>,
@@ -133,6 +146,7 @@ impl Table {
             min: None,
             max: None,
             rest: None,
+            position: None,
             fuzz: None,
             flat: None,
             resolution: None,
@@ -142,7 +156,7 @@ impl Table {
     fn check(self) -> Result<Spec, String> {
         let code = self.code;
         let range = [self.min, self.max, self.rest, self.fuzz, self.flat, self.resolution];
-        let has_range = range.iter().any(Option::is_some);
+        let has_range = self.position.is_some() || range.iter().any(Option::is_some);
         let kind = match code.kind {
             EventType::Key if code.code == 0 => {
                 return Err("the kernel reports no KEY_RESERVED".to_owned());
@@ -175,19 +189,21 @@ impl Table {
 
     fn axis(&self) -> Result<Axis, String> {
         let code = self.code;
-        if code.name().is_some_and(|name| name.starts_with("ABS_MT_")) {
-            return Err(format!("{code}: multi-touch is not supported"));
-        }
         let (Some(min), Some(max)) = (self.min, self.max) else {
             return Err(format!("{code} is absolute and needs `min` and `max`"));
         };
         if min >= max {
             return Err(format!("`min` ({min}) must be less than `max` ({max})"));
         }
+        let position = self.position.unwrap_or(false);
+        if position && self.rest.is_some() {
+            return Err("a `position` has no `rest`: it stays where it is".to_owned());
+        }
         let axis = Axis {
             min,
             max,
-            rest: self.rest.unwrap_or_else(|| 0.clamp(min, max)),
+            rest: if position { min } else { self.rest.unwrap_or_else(|| 0.clamp(min, max)) },
+            position,
             fuzz: self.fuzz.unwrap_or(0),
             flat: self.flat.unwrap_or(0),
             resolution: self.resolution.unwrap_or(0),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use thiserror::Error;
 
+use crate::minors::MinorError;
 use crate::node::SysfsError;
 
 /// Why a device was not created.
@@ -44,6 +45,9 @@ pub enum CreateError {
     /// The kernel refused a step.
     #[error(transparent)]
     Ioctl(#[from] IoctlError),
+    /// There is no number for its nodes. Nothing was made.
+    #[error(transparent)]
+    Minors(#[from] MinorError),
     /// The device's nodes could not be found.
     #[error(transparent)]
     Sysfs(#[from] SysfsError),

@@ -1,0 +1,199 @@
+//! The state of a device: what each of its codes was last reported as, so that only changes are written.
+
+mod touch;
+
+use self::touch::Touch;
+use crate::event::Event;
+use crate::input::Input;
+use crate::profile::{ControlKind, HI_RES_PER_DETENT};
+use crate::{EventCode, EventType, Frame, Profile};
+
+/// Numbers of codes by type: `KEY_CNT`, `REL_CNT` and `ABS_CNT` of include/uapi/linux/input-event-codes.h.
+const KEYS: usize = 0x300;
+const RELS: usize = 0x10;
+const ABSS: usize = 0x40;
+
+/// In `State::index`: not a code of this device.
+const NONE: u16 = u16::MAX;
+
+/// What a device is set to, and what of that programs have been told.
+///
+/// Everything is allocated when it is made. A frame costs time by what it sets and by what is new in it, not
+/// by what the device has.
+#[derive(Debug)]
+pub(crate) struct State {
+    places: Vec<Place>,
+    /// The place of each code, by type and code.
+    index: Vec<u16>,
+    /// A bit per place that may have something new.
+    dirty: Vec<u64>,
+    touch: Option<Touch>,
+    report: Report,
+}
+
+/// One code of the device.
+#[derive(Debug)]
+struct Place {
+    code: EventCode,
+    /// What it is set to; for a relative code, motion that was not reported yet.
+    value: i32,
+    /// What was reported; not used for a relative code.
+    reported: i32,
+    /// The wheel that turns by detents as this fine one turns, and how far it is into the next.
+    wheel: Option<(EventCode, i32)>,
+}
+
+/// The events of one `write(2)`, encoded.
+#[derive(Debug)]
+struct Report {
+    records: Vec<u8>,
+}
+
+impl State {
+    /// The state of a device that was just made.
+    pub(crate) fn new(profile: &Profile) -> Self {
+        let mut state = Self {
+            places: Vec::new(),
+            index: vec![NONE; KEYS + RELS + ABSS],
+            dirty: Vec::new(),
+            touch: profile.contacts().map(Touch::new),
+            report: Report { records: Vec::new() },
+        };
+        for control in profile.own_controls() {
+            match control.kind() {
+                ControlKind::Absolute(axis) => state.add(control.code(), axis.rest, None),
+                ControlKind::Relative { hi_res } => {
+                    state.add(control.code(), 0, None);
+                    if let Some(fine) = hi_res {
+                        state.add(fine, 0, Some((control.code(), 0)));
+                    }
+                }
+                ControlKind::Key | ControlKind::Contact => state.add(control.code(), 0, None),
+            }
+        }
+        for (code, axis) in profile.contacts().into_iter().flat_map(|it| it.emulated()) {
+            state.add(*code, axis.map_or(0, |axis| axis.rest), None);
+        }
+        // A wheel reports two events.
+        let touch = state.touch.as_ref().map_or(0, Touch::most_events);
+        let most = 2 * state.places.len() + touch + 1;
+        state.report.records.reserve_exact(most * Event::SIZE);
+        state
+    }
+
+    fn add(&mut self, code: EventCode, value: i32, wheel: Option<(EventCode, i32)>) {
+        let Some(entry) = entry(code).and_then(|entry| self.index.get_mut(entry)) else { return };
+        *entry = u16::try_from(self.places.len()).unwrap_or(NONE);
+        self.places.push(Place { code, value, reported: value, wheel });
+        self.dirty.resize(self.places.len().div_ceil(64), 0);
+    }
+
+    /// Sets what the frame sets and returns what is new, ready to be written: events that end with
+    /// `SYN_REPORT`, or nothing. Codes that the device does not have are ignored, as the kernel does
+    /// (`input_get_disposition` in drivers/input/input.c).
+    pub(crate) fn apply(&mut self, frame: &Frame) -> &[u8] {
+        for input in frame.inputs() {
+            self.set(input);
+        }
+        self.report.records.clear();
+        self.report_contacts();
+        self.report_places();
+        if !self.report.records.is_empty() {
+            self.report.push(Event::SYN_REPORT);
+        }
+        &self.report.records
+    }
+
+    fn set(&mut self, input: &Input) {
+        match (input.slot, &mut self.touch) {
+            (None, _) => self.set_code(input.code, input.value),
+            (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
+            (Some(_), None) => {}
+        }
+    }
+
+    fn set_code(&mut self, code: EventCode, value: i32) {
+        let place = entry(code).and_then(|entry| self.index.get(entry)).map(|it| usize::from(*it));
+        let Some((at, place)) = place.and_then(|at| Some((at, self.places.get_mut(at)?))) else {
+            return;
+        };
+        place.value = match code.kind {
+            EventType::Rel => place.value.saturating_add(value),
+            _ => value,
+        };
+        self.dirty[at / 64] |= 1 << (at % 64);
+    }
+
+    fn report_contacts(&mut self) {
+        // Taken out for the time being, because what it leads to is set on the rest of the state.
+        let Some(mut touch) = self.touch.take() else { return };
+        let report = &mut self.report;
+        if touch.report(|event| report.push(event)) {
+            touch.emulate(|code, value| self.set_code(code, value));
+        }
+        self.touch = Some(touch);
+    }
+
+    fn report_places(&mut self) {
+        for (word, bits) in self.dirty.iter_mut().enumerate() {
+            while *bits != 0 {
+                let at = word * 64 + bits.trailing_zeros() as usize;
+                *bits &= *bits - 1;
+                self.places[at].report(&mut self.report);
+            }
+        }
+    }
+}
+
+impl Place {
+    fn report(&mut self, report: &mut Report) {
+        let EventCode { kind, code } = self.code;
+        if kind == EventType::Rel {
+            let value = std::mem::take(&mut self.value);
+            if value == 0 {
+                return;
+            }
+            report.push(Event { kind: kind as u16, code, value });
+            if let Some((wheel, turned)) = &mut self.wheel {
+                let detents = detents(turned, value);
+                if detents != 0 {
+                    report.push(Event { kind: kind as u16, code: wheel.code, value: detents });
+                }
+            }
+        } else if self.value != self.reported {
+            self.reported = self.value;
+            report.push(Event { kind: kind as u16, code, value: self.value });
+        }
+    }
+}
+
+/// How many detents a wheel passes when it is turned by `units` of 1/120 more. Turning back starts anew, as
+/// in the kernel's drivers (`hidpp_scroll_counter_handle_scroll` in drivers/hid/hid-logitech-hidpp.c).
+fn detents(turned: &mut i32, units: i32) -> i32 {
+    if turned.signum() * units.signum() < 0 {
+        *turned = 0;
+    }
+    let total = turned.saturating_add(units);
+    *turned = total % HI_RES_PER_DETENT;
+    total / HI_RES_PER_DETENT
+}
+
+impl Report {
+    fn push(&mut self, event: Event) {
+        self.records.extend_from_slice(&event.encode());
+    }
+}
+
+/// Where `State::index` has a code.
+fn entry(code: EventCode) -> Option<usize> {
+    let number = usize::from(code.code);
+    match code.kind {
+        EventType::Key if number < KEYS => Some(number),
+        EventType::Rel if number < RELS => Some(KEYS + number),
+        EventType::Abs if number < ABSS => Some(KEYS + RELS + number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

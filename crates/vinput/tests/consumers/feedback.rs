@@ -1,0 +1,113 @@
+//! Force feedback, as fftest plays it.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use vinput::feedback::{Command, ConditionKind, EffectKind, Player};
+use vinput::{Feedback, Profile};
+
+use crate::program::{FOR_EVER, Program};
+use crate::{Plugged, in_machine, table};
+
+/// Answers a device's feedback until every effect that a program uploaded is erased, which the kernel does when
+/// the program ends. Passes on what a client would be told to do.
+pub(crate) fn serve_to_the_end(plugged: &Plugged, commands: &Sender<Command>) {
+    let mut player = Player::new(plugged.profile);
+    let mut uploaded = BTreeSet::new();
+    loop {
+        while let Some(feedback) = plugged.device.read_feedback().unwrap() {
+            player.handle(&feedback, Instant::now());
+            match feedback {
+                Feedback::Upload { effect } => drop(uploaded.insert(effect.id)),
+                Feedback::Erase { id } => {
+                    uploaded.remove(&id);
+                    if uploaded.is_empty() {
+                        return;
+                    }
+                }
+                _ => {}
+            }
+        }
+        player.handle_timeout(Instant::now());
+        // An error means that the test has ended.
+        let _ = std::iter::from_fn(|| player.poll()).try_for_each(|command| commands.send(command));
+
+        let due = player.timeout().map(|due| due.saturating_duration_since(Instant::now()));
+        let wait = due.unwrap_or(FOR_EVER).min(FOR_EVER) + Duration::from_millis(1);
+        let mut fds = [PollFd::new(plugged.device.as_fd(), PollFlags::POLLIN)];
+        let ready = poll(&mut fds, PollTimeout::try_from(wait).unwrap()).unwrap();
+        assert!(ready > 0 || due.is_some(), "no feedback came");
+    }
+}
+
+/// The effects of fftest, in its order.
+const EFFECTS: [&str; 6] = ["sine", "constant", "spring", "damper", "strong rumble", "weak rumble"];
+
+/// Whether a command plays the effect of this number, when those after it play already.
+fn plays_effect(command: &Command, number: usize) -> bool {
+    match command {
+        Command::Start(effect) => {
+            let fits = match effect.kind {
+                // The kernel makes waves of rumble where a device has no motors (compat_effect() in
+                // drivers/input/ff-core.c).
+                EffectKind::Periodic { .. } => [0, 4, 5].contains(&number),
+                EffectKind::Constant { .. } => number == 1,
+                EffectKind::Condition { kind: ConditionKind::Spring, .. } => number == 2,
+                EffectKind::Condition { kind: ConditionKind::Damper, .. } => number == 3,
+                _ => false,
+            };
+            fits && usize::from(effect.id) == number
+        }
+        Command::Rumble(it) => match number {
+            // The player runs both motors for a wave.
+            0 => it.strong > 0 && it.strong == it.weak,
+            4 => it.strong > 0,
+            5 => it.weak > 0,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[test]
+fn fftest_uploads_and_plays_what_the_device_can() {
+    if !in_machine() {
+        return;
+    }
+    let with_effects = Profile::builtins().filter(|profile| profile.max_effects() > 0);
+    let found: Vec<_> = with_effects.map(|profile| (profile, plays(profile))).collect();
+    table::check("fftest", &found);
+}
+
+/// The cell of the table: the effects that were uploaded and arrived.
+fn plays(profile: &'static Profile) -> String {
+    let plugged = Plugged::new(profile);
+    let mut played = Vec::new();
+    let (sender, commands) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut fftest = Program::start(&["stdbuf", "-oL", "fftest", &plugged.node]);
+        scope.spawn(|| serve_to_the_end(&plugged, &sender));
+        for number in 0..EFFECTS.len() {
+            fftest.expect(&format!("Uploading effect #{number}"));
+        }
+        let transcript = fftest.transcript().to_owned();
+        let was_uploaded = |number: usize| {
+            let line = transcript.lines().find(|it| it.contains(&format!("effect #{number}")));
+            line.unwrap().contains("OK")
+        };
+        // From behind: the wave, which is first, makes all motors run at full strength.
+        let uploaded = (0..EFFECTS.len()).rev().filter(|number| was_uploaded(*number));
+        for number in uploaded {
+            fftest.tell(&number.to_string());
+            while !plays_effect(&commands.recv_timeout(FOR_EVER).unwrap(), number) {}
+            played.insert(0, EFFECTS[number]);
+        }
+        fftest.tell("-1");
+        fftest.rest();
+    });
+    played.join(", ")
+}

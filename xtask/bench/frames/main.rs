@@ -1,0 +1,193 @@
+//! `bench-frames ROUNDS`: frames through `vinput` against a bare loop that writes the same bytes.
+//!
+//! Two pads of one profile, in turns. A frame is whole when its reader, which is this program too, has found
+//! the event node readable and has read it; so each frame crosses the kernel once in each direction.
+
+mod sys;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, poll};
+use vinput::profile::Control;
+use vinput::uinput::Device;
+use vinput::{DeviceName, Frame, Profile};
+
+/// Frames per turn.
+const FRAMES: usize = 2_000;
+
+/// Of `struct input_event`.
+const RECORD: usize = size_of::<libc::input_event>();
+
+fn main() -> Result<()> {
+    let rounds: usize = std::env::args().nth(1).context("how many rounds?")?.parse()?;
+    let profile = Profile::builtin("xbox-one").context("no pad")?;
+    let mut ours = Ours::new(profile)?;
+    let mut bare = Bare::new(profile)?;
+    let (mut of_ours, mut of_bare) = (Measured::new(rounds), Measured::new(rounds));
+    for round in 0..=rounds {
+        // The first one of each is for warming up.
+        let counts = round > 0;
+        turn(&mut bare, counts.then_some(&mut of_bare))?;
+        turn(&mut ours, counts.then_some(&mut of_ours))?;
+    }
+    of_bare.print("bare");
+    of_ours.print("vinput");
+    Ok(())
+}
+
+/// A way to write frames.
+trait Side {
+    /// Writes the frame of this number: five controls change with each.
+    fn write(&mut self, number: usize) -> Result<()>;
+    fn reader(&mut self) -> &mut File;
+}
+
+/// What was measured of a side.
+struct Measured {
+    nanoseconds: Vec<u64>,
+    busy: f64,
+    allocations: u64,
+}
+
+impl Measured {
+    fn new(rounds: usize) -> Self {
+        Self { nanoseconds: Vec::with_capacity(rounds * FRAMES), busy: 0.0, allocations: 0 }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    fn print(&mut self, name: &str) {
+        self.nanoseconds.sort_unstable();
+        let count = self.nanoseconds.len();
+        let at = |percent: usize| self.nanoseconds.get(count * percent / 100).copied().unwrap_or(0);
+        let rate = count as f64 / self.busy;
+        println!("{name} {rate:.0} {} {} {}", at(50), at(99), self.allocations);
+    }
+}
+
+/// Writes and reads `FRAMES` frames.
+fn turn(side: &mut dyn Side, measured: Option<&mut Measured>) -> Result<()> {
+    let mut buffer = [0; 64 * RECORD];
+    let mut times = [0_u64; FRAMES];
+    let allocations = sys::count();
+    let begun = Instant::now();
+    for (number, time) in times.iter_mut().enumerate() {
+        let written = Instant::now();
+        side.write(number)?;
+        wait_until_readable(side.reader())?;
+        *time = u64::try_from(written.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let length = side.reader().read(&mut buffer)?;
+        // Five events and SYN_REPORT; anything else, and the sides would not do the same.
+        ensure!(length == 6 * RECORD, "a frame of {length} bytes");
+    }
+    let busy = begun.elapsed();
+    let allocations = sys::count() - allocations;
+    if let Some(measured) = measured {
+        measured.nanoseconds.extend(times);
+        measured.busy += busy.as_secs_f64();
+        measured.allocations += allocations;
+    }
+    Ok(())
+}
+
+fn wait_until_readable(file: &File) -> Result<()> {
+    let mut fds = [PollFd::new(file, PollFlags::IN)];
+    if poll(&mut fds, None)? != 1 {
+        bail!("poll returned without an event");
+    }
+    Ok(())
+}
+
+/// A device and a program that reads it.
+fn device(profile: &Profile, phys: &str) -> Result<(Device, File)> {
+    let device = Device::create(profile, profile.device_name(), &DeviceName::new(phys)?)?;
+    let node = device.nodes().first().context("no node")?;
+    let reader = OpenOptions::new().read(true).open(format!("/dev/{}", node.devname))?;
+    Ok((device, reader))
+}
+
+/// Through `vinput`: values of controls in, what changed out.
+struct Ours {
+    device: Device,
+    reader: File,
+    frame: Frame,
+    controls: Vec<&'static Control>,
+}
+
+impl Ours {
+    fn new(profile: &'static Profile) -> Result<Self> {
+        let (device, reader) = device(profile, "bench/vinput")?;
+        let names = ["south", "lb", "lx", "ly", "rt"];
+        let controls = names.map(|name| profile.control(name)).into_iter();
+        let controls = controls.collect::<Option<_>>().context("a pad without controls")?;
+        Ok(Self { device, reader, frame: Frame::new(), controls })
+    }
+}
+
+impl Side for Ours {
+    fn write(&mut self, number: usize) -> Result<()> {
+        let value = if number.is_multiple_of(2) { 1.0 } else { 0.0 };
+        self.frame.clear();
+        for control in &self.controls {
+            self.frame.set(control, value)?;
+        }
+        Ok(self.device.write(&self.frame)?)
+    }
+
+    fn reader(&mut self) -> &mut File {
+        &mut self.reader
+    }
+}
+
+/// The same bytes, made beforehand, by `write(2)` alone.
+struct Bare {
+    uinput: File,
+    reader: File,
+    frames: [Vec<u8>; 2],
+    _device: Device,
+}
+
+impl Bare {
+    fn new(profile: &'static Profile) -> Result<Self> {
+        let (device, reader) = device(profile, "bench/bare")?;
+        let uinput = File::from(device.as_fd().try_clone_to_owned()?);
+        // BTN_SOUTH, BTN_TL, ABS_X, ABS_Y, ABS_RZ, SYN_REPORT.
+        let frame = |key, stick, trigger| {
+            let events = [
+                (1, 0x130, key),
+                (1, 0x136, key),
+                (3, 0, stick),
+                (3, 1, stick),
+                (3, 5, trigger),
+                (0, 0, 0),
+            ];
+            events.into_iter().flat_map(record).collect()
+        };
+        let frames = [frame(1, 32767, 1023), frame(0, 0, 0)];
+        Ok(Self { uinput, reader, frames, _device: device })
+    }
+}
+
+impl Side for Bare {
+    fn write(&mut self, number: usize) -> Result<()> {
+        let frame = &self.frames[number % 2];
+        ensure!(self.uinput.write(frame)? == frame.len(), "a short write");
+        Ok(())
+    }
+
+    fn reader(&mut self) -> &mut File {
+        &mut self.reader
+    }
+}
+
+/// A `struct input_event` without its time.
+fn record((kind, code, value): (u16, u16, i32)) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    record[RECORD - 8..RECORD - 6].copy_from_slice(&kind.to_ne_bytes());
+    record[RECORD - 6..RECORD - 4].copy_from_slice(&code.to_ne_bytes());
+    record[RECORD - 4..].copy_from_slice(&value.to_ne_bytes());
+    record
+}

@@ -1,0 +1,81 @@
+//! `frames`: what `vinput` costs over a bare loop that writes the same bytes to uinput.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::demo::daemon;
+use crate::demo::program::Program;
+use crate::tools;
+
+/// Least rate, as a part of the bare loop's.
+const GOAL: f64 = 0.95;
+
+/// Emulated, a round takes about half a second.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+const EXPLANATION: &str = "\
+In turns, two pads of one profile get 2000 frames each of five changes. A frame is written, its event node
+becomes readable, and it is read, all by one thread.
+vinput: values of controls are set on a frame, and the device writes what is new.
+bare:   the same bytes, made beforehand, by write(2) alone.
+";
+
+/// What the program printed of one side.
+struct Side {
+    frames_per_second: f64,
+    median_ns: u64,
+    p99_ns: u64,
+    allocations: u64,
+}
+
+/// Measures `rounds` turns on this machine, which has uinput and where we are root.
+pub(crate) fn run_here(rounds: u32) -> Result<()> {
+    ensure!(rounds > 0, "no rounds, no result");
+    daemon::load_modules()?;
+    let program = tools::target()?.join("release/bench-frames");
+    let deadline = Instant::now() + PATIENCE;
+    let output = Program::output(&program.to_string_lossy(), &[&rounds.to_string()], deadline)?;
+    let (bare, ours) = (side(&output, "bare")?, side(&output, "vinput")?);
+
+    println!("{EXPLANATION}");
+    println!(
+        "{:<8} {:>12} {:>16} {:>16} {:>12}",
+        "", "frames/s", "readable, p50", "p99", "allocations"
+    );
+    for (name, side) in [("bare", &bare), ("vinput", &ours)] {
+        let us = |ns: u64| format!("{}.{} us", ns / 1000, ns % 1000 / 100);
+        println!(
+            "{name:<8} {:>12.0} {:>16} {:>16} {:>12}",
+            side.frames_per_second,
+            us(side.median_ns),
+            us(side.p99_ns),
+            side.allocations
+        );
+    }
+    println!();
+    if std::env::var_os("HOTSEAT_VM").is_some() {
+        println!("This was emulated in software: hardware needs a small part of these times,");
+        println!("and the ratio may be another there.");
+    }
+    let ratio = ours.frames_per_second / bare.frames_per_second;
+    println!("vinput has {ratio:.3} of the bare loop's rate (must be at least {GOAL})");
+    ensure!(ours.allocations == 0, "vinput allocated {} times", ours.allocations);
+    ensure!(ratio >= GOAL, "vinput is not fast enough");
+    Ok(())
+}
+
+/// The line of a side: its name, frames per second, p50 and p99 in nanoseconds, allocations.
+fn side(output: &str, name: &str) -> Result<Side> {
+    let line = output.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let line = line.with_context(|| format!("no line `{name}` in {output:?}"))?;
+    let [rate, median, p99, allocations] = line.split(' ').collect::<Vec<_>>()[..] else {
+        bail!("not a line of the program: {line:?}");
+    };
+    Ok(Side {
+        frames_per_second: rate.parse()?,
+        median_ns: median.parse()?,
+        p99_ns: p99.parse()?,
+        allocations: allocations.parse()?,
+    })
+}

@@ -29,8 +29,11 @@ pub(crate) struct Arguments {
 
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
-const IN_MACHINE_ONLY: [(&str, &str); 2] =
-    [("binary(e2e)", "tests/e2e"), ("binary(kernel)", "crates/vinput/tests/kernel.rs")];
+const IN_MACHINE_ONLY: [(&str, &str); 3] = [
+    ("binary(e2e)", "tests/e2e"),
+    ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
+    ("binary(uhid)", "crates/vinput/tests/uhid.rs"),
+];
 
 /// Tests that run on any machine, but skip without root.
 const IN_MACHINE_TOO: [(&str, &str); 2] =
@@ -68,7 +71,7 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
         gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;
     }
 
-    let in_machine = any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?;
+    let in_machine = any_of(&[&IN_MACHINE_ONLY[..], &IN_MACHINE_TOO].concat())?;
     if arguments.fast {
         gate.left_out(
             "tests in the test machine: --fast; the gate is `cargo xtask test` without it",

@@ -44,6 +44,7 @@ mod node;
 pub mod profile;
 mod reaper;
 mod suggest;
+pub mod uhid;
 pub mod uinput;
 
 pub use self::code::{EventCode, EventType};

@@ -13,7 +13,8 @@ import sys
 version, hidapi, vendor, product = (int(argument, 0) for argument in sys.argv[1:])
 os.environ.update(
     SDL_JOYSTICK_HIDAPI=str(hidapi),
-    SDL_JOYSTICK_HIDAPI_SWITCH_HOME_LED="0",
+    # Buttons by where they are, as SDL 3 has them anyway.
+    SDL_GAMECONTROLLER_USE_BUTTON_LABELS="0",
     # Full reports over Bluetooth, and Joy-Cons each on its own.
     SDL_JOYSTICK_HIDAPI_PS4_RUMBLE="1",
     SDL_JOYSTICK_HIDAPI_PS5_RUMBLE="1",

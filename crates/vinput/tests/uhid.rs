@@ -275,22 +275,22 @@ fn the_battery_is_a_power_supply() {
         let Some(pad) = create(model, &format!("battery-{model}")) else { return };
         let mut motion = event_node(&pad, "Motion Sensors");
         let battery = only(&pad, "power_supply");
-        let mut reads = |percent, charging, angle: f32| {
-            let gyro = [angle.to_radians(), 0.0, 0.0];
+        let mut reads = |percent, charging, angle: i16| {
+            let gyro = [f32::from(angle).to_radians(), 0.0, 0.0];
             let state = State { battery: Battery { percent, charging }, gyro, ..State::NEUTRAL };
             pad.set(&state).unwrap();
             // The driver takes the battery after what came in the same report; so when the next report is
             // there, it has.
-            wait_for(&mut motion, &[(ABS, Abs::ABS_RX.0, (angle * 1024.0) as i32)]);
+            wait_for(&mut motion, &[(ABS, Abs::ABS_RX.0, i32::from(angle) * 1024)]);
             pad.set(&State { gyro: [0.0; 3], ..state }).unwrap();
             wait_for(&mut motion, &[(ABS, Abs::ABS_RX.0, 0)]);
             let read = |file| fs::read_to_string(battery.join(file)).unwrap().trim().to_owned();
             (read("capacity"), read("status"))
         };
         let pair = |capacity: &str, status: &str| (capacity.to_owned(), status.to_owned());
-        assert_eq!(reads(40, false, 10.0), pair("45", "Discharging"), "{model}");
-        assert_eq!(reads(90, true, 20.0), pair("95", "Charging"), "{model}");
-        assert_eq!(reads(100, true, 30.0), pair("100", "Full"), "{model}");
+        assert_eq!(reads(40, false, 10), pair("45", "Discharging"), "{model}");
+        assert_eq!(reads(90, true, 20), pair("95", "Charging"), "{model}");
+        assert_eq!(reads(100, true, 30), pair("100", "Full"), "{model}");
     }
 }
 

@@ -165,7 +165,7 @@ fn a_dualsense_is_three_input_devices_with_one_identity() {
     assert_eq!(names, expected);
     for reader in &readers {
         let id = reader.input_id();
-        assert_eq!((id.vendor(), id.product(), id.version()), (0x054c, 0x0ce6, 0x8100));
+        assert_eq!((id.vendor(), id.product(), id.version()), (0x054c, 0x0ce6, 0x8111));
         assert_eq!(reader.unique_name(), Some(pad.mac().to_string().as_str()));
     }
     let axes: Vec<_> = readers[0].get_absinfo().unwrap().map(|(axis, _)| axis).collect();

@@ -111,12 +111,13 @@ impl Model {
         }
     }
 
-    /// Its version (`bcdDevice`), to which the drivers add 0x8000.
+    /// Its version, to which the drivers add 0x8000 and by which SDL chooses a mapping: the version of the HID
+    /// specification on USB (`usbhid_parse`), the pad's own over Bluetooth.
     pub(super) const fn version(self) -> u16 {
         match self {
-            Self::SwitchPro => 0x0200,
+            Self::DualSense | Self::DualSenseEdge | Self::DualShock4 | Self::SwitchPro => 0x0111,
+            Self::DualSenseBluetooth | Self::DualShock4Bluetooth => 0x0100,
             Self::JoyConLeft | Self::JoyConRight => 0x0001,
-            _ => 0x0100,
         }
     }
 

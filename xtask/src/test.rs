@@ -29,11 +29,10 @@ pub(crate) struct Arguments {
 
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
-const IN_MACHINE_ONLY: [(&str, &str); 4] = [
+const IN_MACHINE_ONLY: [(&str, &str); 3] = [
     ("binary(e2e)", "tests/e2e"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
-    ("binary(uhid)", "crates/vinput/tests/uhid.rs"),
-    ("binary(uhid_sdl)", "crates/vinput/tests/uhid_sdl.rs"),
+    ("binary(uhid)", "crates/vinput/tests/uhid"),
 ];
 
 /// Tests that run on any machine, but skip without root.

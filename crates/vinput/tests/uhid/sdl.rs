@@ -1,18 +1,14 @@
 //! What unmodified SDL 2 and SDL 3 make of the pads: by HIDAPI, where SDL talks to the pad through hidraw, and by
-//! evdev, where the kernel's driver does. Needs what tests/uhid.rs needs, Python and SDL.
-
-#![expect(clippy::unwrap_used, reason = "tests")]
+//! evdev, where the kernel's driver does.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use vinput::DeviceName;
-use vinput::uhid::{
-    Battery, Button, DEFAULT_PATH, Device, Feedback, Mac, Model, State, Touch, Trigger,
-};
+use vinput::uhid::{Battery, Button, Device, Feedback, Model, State, Touch, Trigger};
+
+use crate::harness::{create, expect_feedback, wait_for_feedback};
 
 /// How SDL gets at the pad.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,36 +74,6 @@ impl Drop for Game {
     }
 }
 
-fn create(model: Model, test: &str) -> Option<Device> {
-    if !Path::new(DEFAULT_PATH).exists() {
-        assert!(std::env::var_os("HOTSEAT_VM").is_none(), "no {DEFAULT_PATH} in the test machine");
-        // Not eprintln!, which the test harness keeps to itself.
-        std::io::stderr().write_all(b"SKIP(no /dev/uhid)\n").unwrap();
-        return None;
-    }
-    let name = DeviceName::new(model.device_name()).unwrap();
-    let phys = DeviceName::new(format!("hotseat/{test}")).unwrap();
-    Some(Device::create(model, &name, &phys, Mac::derived_from(test)).unwrap())
-}
-
-/// Waits for feedback that is like this; SDL sets lights and motors of its own accord too.
-fn wait_for_feedback(device: &Device, what: &str, is_it: impl Fn(&Feedback) -> bool) {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
-    let mut seen = Vec::new();
-    loop {
-        while let Some(feedback) = device.take_feedback() {
-            if is_it(&feedback) {
-                return;
-            }
-            seen.push(feedback);
-        }
-        let mut fds = [PollFd::new(device.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut fds, PollTimeout::from(60_000_u16)).unwrap();
-        assert_ne!(ready, 0, "no {what}, but {seen:?}");
-    }
-}
-
 fn is_near(value: &Value, expected: f64, tolerance: f64) -> bool {
     value.as_f64().is_some_and(|value| (value - expected).abs() <= tolerance)
 }
@@ -154,7 +120,7 @@ fn plays(sdl: u8, asked: By, model: Model) {
     }
     controls(&mut game, &pad);
     if game.pad["gyro"] == true {
-        motion(&mut game, &pad);
+        motion(&mut game, &pad, by);
     } else {
         assert!(by == By::Evdev, "{model} by HIDAPI has no gyroscope: {}", game.pad);
     }
@@ -168,15 +134,24 @@ fn plays(sdl: u8, asked: By, model: Model) {
         |it| matches!(it, Feedback::Rumble { low, .. } if *low > 0.9),
     );
     game.ask("rumble 0 0");
-    let off = Feedback::Rumble { low: 0.0, high: 0.0 };
-    wait_for_feedback(&pad, "end of rumble", |it| *it == off);
+    expect_feedback(&pad, Feedback::Rumble { low: 0.0, high: 0.0 });
+}
+
+fn is_joy_con(model: Model) -> bool {
+    matches!(model, Model::JoyConLeft | Model::JoyConRight)
 }
 
 /// Buttons by their numbers in SDL, and axes: left and right stick, triggers.
 fn controls(game: &mut Game, pad: &Device) {
-    let model = pad.model();
-    let half_a_pad = matches!(model, Model::JoyConLeft | Model::JoyConRight);
-    if half_a_pad {
+    // SDL learns how far the sticks of a Switch pad go, and takes the middle of what it knows for the centre.
+    for end in [1.0, -1.0] {
+        let state = State { left_stick: [end; 2], right_stick: [end; 2], ..State::NEUTRAL };
+        pad.set(&state).unwrap();
+        game.wait_for("the end of a stick", |state| {
+            state["axes"].as_array().unwrap().iter().any(|it| it.as_i64().unwrap().abs() > 32000)
+        });
+    }
+    if is_joy_con(pad.model()) {
         // SDL takes a single Joy-Con as a small pad held sideways; its stick and a face button do.
         let state = State {
             buttons: Button::Down | Button::East,
@@ -215,19 +190,23 @@ fn controls(game: &mut Game, pad: &Device) {
     });
 }
 
-/// Sensors in SDL's units, along SDL's axes, which are ours.
-fn motion(game: &mut Game, pad: &Device) {
+/// Sensors in SDL's units. By HIDAPI along SDL's axes, which are ours; by evdev along the driver's, which for
+/// Switch pads are others.
+fn motion(game: &mut Game, pad: &Device, by: By) {
     let (gyro, accel) = ([1.0, -2.0, 3.0], [1.0, 9.0, -4.0]);
     pad.set(&State { gyro, accel, ..State::NEUTRAL }).unwrap();
-    let held_sideways = matches!(pad.model(), Model::JoyConLeft | Model::JoyConRight);
-    game.wait_for("motion", |state| {
-        if held_sideways {
-            // Turned by a quarter about y, one way or the other.
+    let drivers = |[x, y, z]: [f32; 3]| [-z, -x, y];
+    game.wait_for("motion", |state| match by {
+        By::Evdev if !is_sony(pad.model()) => {
+            all_near(&state["gyro"], drivers(gyro), 0.05)
+                && all_near(&state["accel"], drivers(accel), 0.05)
+        }
+        // SDL turns a Joy-Con about y, as it is held sideways.
+        By::Hidapi if is_joy_con(pad.model()) => {
             is_near(&state["gyro"][1], gyro[1].into(), 0.05)
                 && is_near(&state["accel"][1], accel[1].into(), 0.05)
-        } else {
-            all_near(&state["gyro"], gyro, 0.05) && all_near(&state["accel"], accel, 0.05)
         }
+        _ => all_near(&state["gyro"], gyro, 0.05) && all_near(&state["accel"], accel, 0.05),
     });
     pad.neutral().unwrap();
 }
@@ -251,8 +230,7 @@ fn touch_and_lights(game: &mut Game, pad: &Device) {
     game.wait_for("the battery", |state| state["power"] == 75 || state["power"] == 3);
 
     game.ask("led 10 20 30");
-    let colour = Feedback::Lightbar { red: 10, green: 20, blue: 30 };
-    wait_for_feedback(pad, "light bar", |it| *it == colour);
+    expect_feedback(pad, Feedback::Lightbar { red: 10, green: 20, blue: 30 });
     if matches!(pad.model(), Model::DualSense | Model::DualSenseBluetooth | Model::DualSenseEdge) {
         let mut effects = [0_u8; 47];
         effects[0] = 0x08;

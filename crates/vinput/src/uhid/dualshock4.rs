@@ -138,7 +138,8 @@ impl DualShock4 {
     }
 }
 
-/// The feature reports that drivers and programs read. Only the calibration has a checksum, over Bluetooth.
+/// The feature reports that drivers and programs read. Over Bluetooth the pad does not tell its address, by which
+/// SDL 2 recognises the link, and only the calibration has a checksum.
 pub(super) fn feature(link: Link, mac: Mac, number: u8) -> Option<Feature> {
     let report = match (link, number) {
         (Link::Usb, CALIBRATION_USB) => {
@@ -150,12 +151,12 @@ pub(super) fn feature(link: Link, mac: Mac, number: u8) -> Option<Feature> {
             crc::seal(crc::FEATURE, report.as_bytes_mut());
             report
         }
-        (_, PAIRING) => {
+        (Link::Usb, PAIRING) => {
             let mut report = Feature::new(16, &[PAIRING]);
             report.put(1, &mac.reversed());
             report
         }
-        (_, ADDRESS) => {
+        (Link::Usb, ADDRESS) => {
             let mut report = Feature::new(7, &[ADDRESS]);
             report.put(1, &mac.reversed());
             report

@@ -67,7 +67,7 @@ fn a_full_battery_on_the_cable_is_full() {
 }
 
 #[test]
-fn each_link_has_its_own_calibration_and_both_the_address() {
+fn each_link_has_its_own_calibration_and_only_usb_the_address() {
     assert!(feature(Link::Usb, MAC, 0x05).is_none());
     assert!(feature(Link::Bluetooth, MAC, 0x02).is_none());
     let calibration = feature(Link::Bluetooth, MAC, 0x05).unwrap();
@@ -75,6 +75,7 @@ fn each_link_has_its_own_calibration_and_both_the_address() {
     for number in [0x12, 0x81] {
         let report = feature(Link::Usb, MAC, number).unwrap();
         assert_eq!(report.as_bytes()[1..7], [0xee, 0xdd, 0xcc, 0xbb, 0xaa, 0x02]);
+        assert!(feature(Link::Bluetooth, MAC, number).is_none());
     }
 }
 

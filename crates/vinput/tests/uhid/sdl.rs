@@ -55,12 +55,12 @@ impl Game {
     }
 
     /// Asks for the state until it is as it should be.
-    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) {
+    fn wait_for(&mut self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let started = Instant::now();
         loop {
             let state = self.ask("state");
             if is_so(&state) {
-                return;
+                return state;
             }
             assert!(started.elapsed() < Duration::from_secs(60), "{what}: {state}\n{}", self.pad);
         }
@@ -144,12 +144,15 @@ fn is_joy_con(model: Model) -> bool {
 /// Buttons by their numbers in SDL, and axes: left and right stick, triggers.
 fn controls(game: &mut Game, pad: &Device) {
     // SDL learns how far the sticks of a Switch pad go, and takes the middle of what it knows for the centre.
+    let mut other_end = 0;
     for end in [1.0, -1.0] {
         let state = State { left_stick: [end; 2], right_stick: [end; 2], ..State::NEUTRAL };
         pad.set(&state).unwrap();
-        game.wait_for("the end of a stick", |state| {
-            state["axes"].as_array().unwrap().iter().any(|it| it.as_i64().unwrap().abs() > 32000)
+        let x = |state: &Value| state["axes"][0].as_i64().unwrap();
+        let there = game.wait_for("the end of a stick", |state| {
+            x(state).abs() > 32000 && x(state).signum() != other_end
         });
+        other_end = x(&there).signum();
     }
     if is_joy_con(pad.model()) {
         // SDL takes a single Joy-Con as a small pad held sideways; its stick and a face button do.

@@ -8,6 +8,7 @@ standard output a JSON answer.
 import ctypes
 import json
 import os
+import select
 import sys
 
 version, hidapi, vendor, product = (int(argument, 0) for argument in sys.argv[1:])
@@ -102,9 +103,13 @@ def said(value):
     return value.decode() if value else ""
 
 
-def state(pad):
+def frame():
     pump()
     update()
+
+
+def state(pad):
+    frame()
     values = (ctypes.c_float * 3)()
     sensors = {}
     for kind, key in ((ACCEL, "accel"), (GYRO, "gyro")):
@@ -153,8 +158,11 @@ answer(
     gyro=bool(has_sensor(pad, GYRO)),
     touchpads=touchpads(pad),
 )
-for line in sys.stdin:
-    command, *arguments = line.split()
+while True:
+    # As a game does: SDL sends some things only when it is given time, frame by frame.
+    while not select.select([sys.stdin], [], [], 0.01)[0]:
+        frame()
+    command, *arguments = (sys.stdin.readline() or "quit").split()
     numbers = [int(argument, 0) for argument in arguments]
     if command == "state":
         state(pad)
@@ -164,3 +172,5 @@ for line in sys.stdin:
         answer(result=led(pad, *numbers))
     elif command == "effect":
         answer(result=effect(pad, bytes(numbers), len(numbers)))
+    else:
+        break

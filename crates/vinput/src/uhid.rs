@@ -78,8 +78,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A thread of its own answers the driver and programs, and repeats the pad's state every few milliseconds, as a
 /// real pad does. Methods take `&self` and may be called from several threads.
 ///
-/// Dropping it destroys the pad and **blocks for tens of milliseconds**, or for seconds while hid-nintendo is
-/// still busy with it; see [`Reaper`](crate::Reaper).
+/// Dropping it destroys the pad and **blocks for tens of milliseconds**; see [`Reaper`](crate::Reaper). Until that is
+/// done its address is taken: a pad that is to take its place has to wait.
 #[derive(Debug)]
 pub struct Device {
     core: Arc<Core>,

@@ -40,6 +40,7 @@ const IN_MACHINE_ONLY: &[(&str, &str)] = &[
     ("binary(e2e)", "tests/e2e"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
     ("binary(receivers)", "crates/udev-forge/tests/receivers"),
+    ("binary(uhid)", "crates/vinput/tests/uhid"),
 ];
 
 /// Tests that run on any machine, but skip without root.

@@ -1,4 +1,4 @@
-//! Virtual input devices on Linux: profiles, uinput, force feedback.
+//! Virtual input devices on Linux: profiles, uinput, uhid, force feedback.
 //!
 //! A [`Profile`] describes a device model: its identity and its controls, by names like `south` or `lx`.
 //! [`uinput::Device`] makes a device of that model in the kernel and says which [`Node`]s it has. A
@@ -30,8 +30,11 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The crate has no threads but the reaper's and no async runtime. [`uinput::Device`] is a file that can
-//! be watched by any event loop; writing and reading it never block, dropping it does.
+//! [`uhid::Device`] is a pad with motion sensors, touchpad, lights and battery, driven by the kernel's own driver
+//! for it.
+//!
+//! The crate has no async runtime, and no threads but the reaper's and one for each pad of [`uhid`]. Both kinds of
+//! device can be watched by any event loop; writing and reading them never block, dropping them does.
 
 #![deny(missing_docs)]
 
@@ -49,6 +52,7 @@ pub mod profile;
 mod reaper;
 mod state;
 mod suggest;
+pub mod uhid;
 pub mod uinput;
 
 pub use self::capture::{CaptureError, capture};

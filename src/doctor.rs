@@ -54,6 +54,7 @@ impl Check {
 pub async fn host(engine: &Engine) -> Vec<Check> {
     vec![
         uinput(Engine::uinput_path()),
+        uhid(Path::new(vinput::uhid::DEFAULT_PATH)),
         joydev(),
         profiles(&engine.config.profiles),
         grants(engine),
@@ -80,6 +81,34 @@ fn uinput(path: &Path) -> Check {
             format!("{shown} does not open ({error}): no device can be made"),
             "run the daemon as root on the host",
         ),
+    }
+}
+
+/// Whole pads need uhid and the kernel's own drivers for them.
+fn uhid(path: &Path) -> Check {
+    let lost = "DualSense, DualShock 4 and Switch pads have no motion sensors, touchpad, lights, battery and \
+                trigger effects; profiles that end in -uinput still work";
+    let hint = "run `hotseat setup`, which loads the modules now and at boot";
+    let shown = path.display();
+    if let Err(error) =
+        OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path)
+    {
+        let detail = format!("{shown} does not open ({error}): {lost}");
+        return Check::not("uhid", Status::Warning, detail, hint);
+    }
+    let missing: Vec<&str> = ["playstation", "nintendo"]
+        .into_iter()
+        .filter(|driver| !Path::new("/sys/bus/hid/drivers").join(driver).exists())
+        .collect();
+    if missing.is_empty() {
+        Check::ok(
+            "uhid",
+            format!("{shown} opens; the drivers of PlayStation and Switch pads are there"),
+        )
+    } else {
+        let detail =
+            format!("the kernel's drivers hid-{} are not loaded: {lost}", missing.join(", hid-"));
+        Check::not("uhid", Status::Warning, detail, hint)
     }
 }
 

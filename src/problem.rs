@@ -6,6 +6,7 @@ use device_gate::attach::AttachError;
 use device_gate::{ContainerError, StagingError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use vinput::uhid;
 use vinput::uinput::CreateError;
 
 use crate::engine::chain;
@@ -136,6 +137,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             (S::NOT_FOUND, "slot-empty", "`hotseat ls` shows what is plugged")
         }
         Error::Create(error) => return create(error),
+        Error::CreatePad(error) => return create_pad(error),
         Error::GrantsUnavailable(_) => (
             S::SERVICE_UNAVAILABLE,
             "grants-unavailable",
@@ -178,10 +180,10 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             (S::INTERNAL_SERVER_ERROR, "udevd", "did the container end? is /proc mounted?")
         }
         Error::Grant(_) => (S::INTERNAL_SERVER_ERROR, "grant", "`hotseat doctor` tests the grants"),
-        Error::KernelEvents(_) | Error::ReadDevice(_) | Error::Stamp(_) => {
+        Error::KernelEvents(_) | Error::ReadAxes(_) | Error::ReadDevice(_) | Error::Stamp(_) => {
             (S::INTERNAL_SERVER_ERROR, "read-device", "is /sys mounted?")
         }
-        Error::Write(_) => {
+        Error::Write(_) | Error::WritePad(_) => {
             (S::INTERNAL_SERVER_ERROR, "device", "unplug the device and plug it again")
         }
         Error::Lost => (
@@ -260,6 +262,39 @@ fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {
             "attach",
             "the daemon must run as root on the host, on Linux 5.18 or later",
         ),
+    };
+    (status, code, hint.to_owned())
+}
+
+fn create_pad(error: &uhid::CreateError) -> (StatusCode, &'static str, String) {
+    use StatusCode as S;
+    use uhid::CreateError as E;
+    let (status, code, hint) = match error {
+        E::NotFound { .. } => (
+            S::SERVICE_UNAVAILABLE,
+            "no-uhid",
+            "load the module with `modprobe uhid`; `hotseat profiles` has a `-uinput` profile of most pads, \
+             which needs none",
+        ),
+        E::PermissionDenied { .. } => {
+            (S::SERVICE_UNAVAILABLE, "uhid-permission", "run the daemon as root")
+        }
+        E::DriverMissing { .. } | E::DriverFailed { .. } => (
+            S::SERVICE_UNAVAILABLE,
+            "no-driver",
+            "`hotseat profiles` has a `-uinput` profile of most pads, which needs no driver",
+        ),
+        E::DuplicateMac { .. } => (
+            S::CONFLICT,
+            "duplicate-address",
+            "is the last device of this slot still being unplugged? try again, or use another slot",
+        ),
+        E::NoHidraw { .. } => (
+            S::INSUFFICIENT_STORAGE,
+            "no-hidraw",
+            "unplug other pads, or use a `-uinput` profile of `hotseat profiles`",
+        ),
+        _ => (S::INTERNAL_SERVER_ERROR, "create", "the kernel's log (`dmesg`) may say more"),
     };
     (status, code, hint.to_owned())
 }

@@ -8,8 +8,78 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vinput::Profile;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use vinput::profile::LoadError;
+use vinput::uhid::Model;
+use vinput::{DeviceName, NameError};
+
+/// A device model that can be plugged.
+#[derive(Debug, Clone)]
+pub enum Profile {
+    /// Made by uinput, as a file describes it.
+    Uinput(Arc<vinput::Profile>),
+    /// A whole pad made by uhid, to which the kernel's own driver attaches.
+    Uhid(Model),
+}
+
+/// What a device is made by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// The kernel's uinput.
+    Uinput,
+    /// The kernel's uhid.
+    Uhid,
+}
+
+impl Profile {
+    /// Its name, such as `xbox-one`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Uinput(profile) => profile.name(),
+            Self::Uhid(model) => model.name(),
+        }
+    }
+
+    /// What people call it.
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Uinput(profile) => profile.title(),
+            Self::Uhid(model) => model.device_name(),
+        }
+    }
+
+    /// What the kernel is to call its devices.
+    ///
+    /// # Errors
+    ///
+    /// None for the profiles there are: their names are valid.
+    pub fn device_name(&self) -> Result<DeviceName, NameError> {
+        match self {
+            Self::Uinput(profile) => Ok(profile.device_name().clone()),
+            Self::Uhid(model) => DeviceName::new(model.device_name()),
+        }
+    }
+
+    /// The names of its controls.
+    pub fn controls(&self) -> Vec<String> {
+        match self {
+            Self::Uinput(profile) => {
+                profile.controls().iter().map(|control| control.name().to_owned()).collect()
+            }
+            Self::Uhid(model) => model.controls().map(str::to_owned).collect(),
+        }
+    }
+
+    /// What it is made by.
+    pub fn backend(&self) -> Backend {
+        match self {
+            Self::Uinput(_) => Backend::Uinput,
+            Self::Uhid(_) => Backend::Uhid,
+        }
+    }
+}
 
 /// A profile could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +123,7 @@ pub enum ProfilesError {
 /// # Errors
 ///
 /// [`ProfilesError`].
-pub fn find(directory: &Path, name: &str) -> Result<Arc<Profile>, ProfilesError> {
+pub fn find(directory: &Path, name: &str) -> Result<Profile, ProfilesError> {
     // No path: only what may be a profile's name.
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.bytes().all(is_name)
@@ -61,8 +131,11 @@ pub fn find(directory: &Path, name: &str) -> Result<Arc<Profile>, ProfilesError>
     {
         return Ok(profile);
     }
-    match Profile::builtin(name) {
-        Some(profile) => Ok(Arc::new(profile.clone())),
+    if let Some(model) = Model::ALL.into_iter().find(|model| model.name() == name) {
+        return Ok(Profile::Uhid(model));
+    }
+    match vinput::Profile::builtin(name) {
+        Some(profile) => Ok(Profile::Uinput(Arc::new(profile.clone()))),
         None => Err(ProfilesError::Unknown { name: name.to_owned() }),
     }
 }
@@ -72,10 +145,11 @@ pub fn find(directory: &Path, name: &str) -> Result<Arc<Profile>, ProfilesError>
 /// # Errors
 ///
 /// [`ProfilesError::Directory`]; a directory that does not exist is an empty one.
-pub fn list(directory: &Path) -> Result<(Vec<Arc<Profile>>, Vec<ProfilesError>), ProfilesError> {
-    let mut profiles: BTreeMap<String, Arc<Profile>> = Profile::builtins()
-        .map(|profile| (profile.name().to_owned(), Arc::new(profile.clone())))
-        .collect();
+pub fn list(directory: &Path) -> Result<(Vec<Profile>, Vec<ProfilesError>), ProfilesError> {
+    let uinput = vinput::Profile::builtins().map(|it| Profile::Uinput(Arc::new(it.clone())));
+    let all = uinput.chain(Model::ALL.into_iter().map(Profile::Uhid));
+    let mut profiles: BTreeMap<String, Profile> =
+        all.map(|profile| (profile.name().to_owned(), profile)).collect();
     let mut wrong = Vec::new();
     for path in files(directory)? {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -107,9 +181,9 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, ProfilesError> {
 }
 
 /// The profile in a file; `None` if there is no file.
-fn load(path: &Path, name: &str) -> Result<Option<Arc<Profile>>, ProfilesError> {
-    match Profile::load(path) {
-        Ok(profile) if profile.name() == name => Ok(Some(Arc::new(profile))),
+fn load(path: &Path, name: &str) -> Result<Option<Profile>, ProfilesError> {
+    match vinput::Profile::load(path) {
+        Ok(profile) if profile.name() == name => Ok(Some(Profile::Uinput(Arc::new(profile)))),
         Ok(profile) => {
             Err(ProfilesError::Misnamed { path: path.to_owned(), name: profile.name().to_owned() })
         }
@@ -152,6 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn whole_pads_are_profiles_too() {
+        let nowhere = Path::new("/nonexistent/profiles");
+        let pad = find(nowhere, "dualsense").unwrap();
+        assert_eq!(pad.backend(), Backend::Uhid);
+        assert!(pad.controls().contains(&"gyro_x".to_owned()));
+        assert_eq!(find(nowhere, "dualsense-uinput").unwrap().backend(), Backend::Uinput);
+        // No two profiles have one name, and every name can be given to a device.
+        let (profiles, _) = list(nowhere).unwrap();
+        assert!(profiles.iter().all(|profile| profile.device_name().is_ok()));
+    }
+
+    #[test]
     fn a_name_is_no_path() {
         let directory = directory(&[("mine.toml", PAD)]);
         fs::create_dir(directory.path().join("sub")).unwrap();
@@ -186,7 +272,7 @@ mod tests {
     #[test]
     fn a_directory_that_does_not_exist_is_an_empty_one() {
         let (profiles, wrong) = list(Path::new("/nonexistent/profiles")).unwrap();
-        assert_eq!(profiles.len(), Profile::builtins().count());
+        assert_eq!(profiles.len(), vinput::Profile::builtins().count() + Model::ALL.len());
         assert!(wrong.is_empty());
     }
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use vinput::uinput::Device;
+
+use crate::session::Device;
 
 /// Waits for a descriptor to become readable.
 pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {

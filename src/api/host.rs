@@ -9,6 +9,7 @@ use super::Shared;
 use super::body::Params;
 use crate::doctor::{self, Check};
 use crate::problem::Problem;
+use crate::profiles::{Backend, Profile};
 use crate::session::Error;
 
 /// A profile.
@@ -18,6 +19,8 @@ pub struct ProfileView {
     pub name: String,
     /// What it is.
     pub title: String,
+    /// What it is made by.
+    pub backend: Backend,
     /// The names of its controls, as `send` takes them.
     pub controls: Vec<String>,
 }
@@ -41,12 +44,13 @@ pub(super) async fn profiles(
     let directory = sessions.engine().config.profiles.clone();
     let listed = tokio::task::spawn_blocking(move || crate::profiles::list(&directory));
     let (profiles, _) = listed.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
-    let view = |profile: &vinput::Profile| ProfileView {
+    let view = |profile: &Profile| ProfileView {
         name: profile.name().to_owned(),
         title: profile.title().to_owned(),
-        controls: profile.controls().iter().map(|control| control.name().to_owned()).collect(),
+        backend: profile.backend(),
+        controls: profile.controls(),
     };
-    Ok(axum::Json(profiles.iter().map(|profile| view(profile)).collect()))
+    Ok(axum::Json(profiles.iter().map(view).collect()))
 }
 
 /// The API's description, as committed.

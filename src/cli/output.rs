@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::api::types::ProfileView;
 use crate::doctor::{Check, Status};
+use crate::profiles::Backend;
 use crate::session::view::{Device, Session};
 
 pub(super) fn line(text: &str) {
@@ -136,7 +137,11 @@ pub(super) fn profiles(profiles: &[ProfileView], as_json: bool) -> Result<()> {
         return json(profiles);
     }
     for profile in profiles {
-        println!("{}: {}", profile.name, profile.title);
+        let whole = match profile.backend {
+            Backend::Uhid => " (whole pad, through uhid)",
+            Backend::Uinput => "",
+        };
+        println!("{}: {}{whole}", profile.name, profile.title);
         println!("    {}", profile.controls.join(" "));
     }
     Ok(())

@@ -9,11 +9,11 @@ use device_gate::Container;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
-use vinput::{Closing, Frame, Profile};
+use vinput::Closing;
 
 use super::error::Error;
 use super::plug::{self, PlugRequest};
-use super::state::{Plugged, State};
+use super::state::State;
 use super::view::{Device, Session};
 use super::{door, unplug};
 use crate::engine::{Engine, chain};
@@ -33,9 +33,7 @@ pub(super) enum Request {
     /// While the slot has a device.
     Unplug { slot: u8, reply: Reply<Closing> },
     /// While the slot has a device.
-    Profile { slot: u8, reply: Reply<Arc<Profile>> },
-    /// While the slot has a device.
-    Input { slot: u8, frame: Frame, reply: Reply<()> },
+    Input { slot: u8, inputs: Vec<String>, reply: Reply<()> },
     /// Any time; the last request.
     Remove(Reply<()>),
 }
@@ -153,13 +151,9 @@ impl Actor {
                     .await;
                 let _ = reply.send(unplugged);
             }
-            Request::Profile { slot, reply } => {
-                let _ = reply.send(self.with(|state| Ok(Arc::clone(&state.slot(slot)?.profile))));
-            }
-            Request::Input { slot, frame, reply } => {
+            Request::Input { slot, inputs, reply } => {
                 // One short write, microseconds: not worth another thread.
-                let write = |plugged: &Plugged| plugged.device.write(&frame).map_err(Error::Write);
-                let _ = reply.send(self.with(|state| write(state.slot(slot)?)));
+                let _ = reply.send(self.with(|state| state.slot(slot)?.device.send(&inputs)));
             }
             Request::Remove(reply) => {
                 let closed = self.blocking(door::close).await;

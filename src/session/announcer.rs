@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use device_gate::attach::AttachError;
 use device_gate::{Attachment, Container, SessionDir, attach, attach_nodes};
 use serde::{Deserialize, Serialize};
-use udev_forge::{Action, Credentials, Forged, Injector, Monitor, Sender, Stamp, udevd};
+use udev_forge::{Action, Credentials, Forged, Injector, Message, Monitor, Sender, Stamp, udevd};
 use utoipa::ToSchema;
 
 use super::error::Error;
@@ -120,20 +120,36 @@ impl Announcer {
     /// Says that the device is there.
     pub(super) fn add(&self, forged: &Forged) -> Result<(), Error> {
         match &self.way {
-            Way::Forge { sender, .. } => {
-                sender.send(&forged.add_message(), &self.credentials).map_err(Error::Announce)
-            }
+            Way::Forge { .. } => self.forge(Some(forged.add_message())),
             Way::Inject(injector) => self.inject(injector, forged, Action::Add),
             Way::Kernel => Ok(()),
+        }
+    }
+
+    /// Says that a driver has taken the device, if one has: some clients of udev wait for that.
+    pub(super) fn bind(&self, forged: &Forged, stamp: Stamp) -> Result<(), Error> {
+        self.forge(forged.bind_message(stamp))
+    }
+
+    /// Says that the driver has let go of it.
+    pub(super) fn unbind(&self, forged: &Forged, stamp: Stamp) -> Result<(), Error> {
+        self.forge(forged.unbind_message(stamp))
+    }
+
+    /// Sends what a container without a udevd is to hear.
+    fn forge(&self, message: Option<Message>) -> Result<(), Error> {
+        match (&self.way, message) {
+            (Way::Forge { sender, .. }, Some(message)) => {
+                sender.send(&message, &self.credentials).map_err(Error::Announce)
+            }
+            _ => Ok(()),
         }
     }
 
     /// Says that the device is gone; `stamp` is that of a forged message.
     pub(super) fn remove(&self, forged: &Forged, stamp: Stamp) -> Result<(), Error> {
         match &self.way {
-            Way::Forge { sender, .. } => sender
-                .send(&forged.remove_message(stamp), &self.credentials)
-                .map_err(Error::Announce),
+            Way::Forge { .. } => self.forge(Some(forged.remove_message(stamp))),
             Way::Inject(injector) => self.inject(injector, forged, Action::Remove),
             Way::Kernel => Ok(()),
         }

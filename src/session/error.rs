@@ -6,7 +6,7 @@ use device_gate::{GrantError, StagingError, attach::AttachError};
 use udev_forge::database::DatabaseError;
 use udev_forge::{InjectError, MonitorError, OpenError, ReadError, SendError, StampError};
 use vinput::uinput::{CreateError, WriteError};
-use vinput::{InputError, NameError};
+use vinput::{InputError, NameError, uhid};
 
 use super::journal::JournalError;
 use super::verify::VerifyError;
@@ -130,9 +130,15 @@ pub enum Error {
     /// The kernel device could not be made.
     #[error("could not create the kernel device")]
     Create(#[source] CreateError),
+    /// The kernel did not make the pad, or no driver took it.
+    #[error("could not create the pad")]
+    CreatePad(#[source] uhid::CreateError),
     /// The kernel device could not be looked at.
     #[error("could not read what the kernel made")]
     ReadDevice(#[source] ReadError),
+    /// An event node did not tell its axes.
+    #[error("could not ask a node for its axes")]
+    ReadAxes(#[source] io::Error),
     /// The number or time of an event could not be read.
     #[error("could not read the kernel's event number")]
     Stamp(#[source] StampError),
@@ -166,6 +172,9 @@ pub enum Error {
     /// The kernel device did not take a frame.
     #[error("could not write to the kernel device")]
     Write(#[source] WriteError),
+    /// The kernel did not take a pad's report.
+    #[error("could not send the input")]
+    WritePad(#[source] uhid::WriteError),
     /// A step of the session panicked: a bug. Its kernel devices are gone.
     #[error("the session was lost to an internal error")]
     Lost,

@@ -10,10 +10,9 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
-use vinput::Profile;
 use vinput::feedback::Player;
-use vinput::uinput::Device;
 
+use super::device::Device;
 use crate::sys::watch_device;
 
 /// Answers a device's feedback until it is stopped.
@@ -25,15 +24,14 @@ pub(super) struct Answering {
 
 impl Answering {
     /// Starts on the runtime of the calling thread.
-    pub(super) fn start(session: String, slot: u8, device: Arc<Device>, profile: &Profile) -> Self {
-        let player = Player::new(profile);
+    pub(super) fn start(session: String, slot: u8, device: Arc<Device>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
         tokio::spawn(async move {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;
             tokio::select! {
-                error = answer(&session, slot, device, player) => {
+                error = answer(&session, slot, device) => {
                     tracing::warn!(session, slot, %error, "feedback of the device is no longer read");
                 }
                 _ = stopped => {}
@@ -51,7 +49,12 @@ impl Answering {
     }
 }
 
-async fn answer(session: &str, slot: u8, device: Arc<Device>, mut player: Player) -> io::Error {
+async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
+    let mut player = match &*device {
+        Device::Uinput { profile, .. } => Some(Player::new(profile)),
+        // A pad of uhid is told what to do, not what to play.
+        Device::Uhid { .. } => None,
+    };
     let ready = match watch_device(device) {
         Ok(ready) => ready,
         Err(error) => return error,
@@ -62,27 +65,51 @@ async fn answer(session: &str, slot: u8, device: Arc<Device>, mut player: Player
                 Ok(guard) => Some(guard),
                 Err(error) => return error,
             },
-            () = until(player.timeout()) => None,
+            () = until(player.as_ref().and_then(Player::timeout)) => None,
         };
         if let Some(mut guard) = guard {
-            // A program that never stops sending must not keep the worker.
-            for _ in 0..64 {
-                match ready.get_ref().read_feedback() {
-                    Ok(Some(feedback)) => player.handle(&feedback, Instant::now()),
-                    Ok(None) => {
-                        guard.clear_ready();
-                        break;
-                    }
-                    Err(error) => return io::Error::other(error),
-                }
+            match take(session, slot, ready.get_ref(), player.as_mut()) {
+                Ok(true) => guard.clear_ready(),
+                Ok(false) => {}
+                Err(error) => return error,
             }
         }
-        player.handle_timeout(Instant::now());
-        while let Some(command) = player.poll() {
-            tracing::debug!(session, slot, ?command, "feedback");
+        if let Some(player) = &mut player {
+            player.handle_timeout(Instant::now());
+            while let Some(command) = player.poll() {
+                tracing::debug!(session, slot, ?command, "feedback");
+            }
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Takes what is there, and says whether that was all: a program that never stops sending must not keep the
+/// worker.
+fn take(
+    session: &str,
+    slot: u8,
+    device: &Device,
+    mut player: Option<&mut Player>,
+) -> io::Result<bool> {
+    for _ in 0..64 {
+        match device {
+            Device::Uinput { device, .. } => match device.read_feedback() {
+                Ok(Some(feedback)) => {
+                    if let Some(player) = &mut player {
+                        player.handle(&feedback, Instant::now());
+                    }
+                }
+                Ok(None) => return Ok(true),
+                Err(error) => return Err(io::Error::other(error)),
+            },
+            Device::Uhid { device, .. } => match device.take_feedback() {
+                Some(feedback) => tracing::debug!(session, slot, ?feedback, "feedback"),
+                None => return Ok(true),
+            },
+        }
+    }
+    Ok(false)
 }
 
 /// Resolves at this time; never without one.

@@ -5,6 +5,7 @@
 
 mod actor;
 pub(crate) mod announcer;
+mod device;
 mod door;
 mod error;
 mod feedback;
@@ -16,6 +17,7 @@ mod unplug;
 mod verify;
 pub mod view;
 
+pub(crate) use device::Device;
 pub use error::Error;
 pub use plug::PlugRequest;
 pub use registry::Sessions;

@@ -1,23 +1,26 @@
 //! The plug: a device comes into being, and into the container. The order is the product (docs/plug.md).
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
 use udev_forge::{Axis, Forged, KernelEvents, Sysfs};
-use vinput::{DeviceName, Profile, uinput};
+use vinput::DeviceName;
 
+use super::device::Device;
 use super::error::Error;
 use super::feedback::Answering;
 use super::journal::{End, Operation};
 use super::state::{Part, Plugged, State, Timings};
 use super::{unplug, verify};
 use crate::engine::Engine;
+use crate::profiles::Profile;
 
 /// What is to be plugged.
 #[derive(Debug, Clone)]
 pub struct PlugRequest {
     /// The device's model.
-    pub profile: Arc<Profile>,
+    pub profile: Profile,
     /// Its slot; the lowest free one if not given.
     pub slot: Option<u8>,
     /// Its name; the profile's if not given.
@@ -53,9 +56,14 @@ fn plug_slot(
     request: PlugRequest,
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
+    let PlugRequest { profile, name, .. } = request;
+    let name = match name {
+        Some(name) => name,
+        None => profile.device_name().map_err(Error::DeviceName)?,
+    };
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
-    let device = Arc::new(create(&state.name, slot, &request)?);
-    let parts = match read_parts(engine, &request.profile, &device, &events) {
+    let device = Arc::new(create(&state.name, slot, &profile, &name)?);
+    let parts = match read_parts(engine, &profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
             engine.reaper.close(device).wait();
@@ -64,11 +72,10 @@ fn plug_slot(
     };
     timings.done("created");
 
-    let PlugRequest { profile, name, .. } = request;
     let mut plugged = Plugged {
         slot,
-        name: name.unwrap_or_else(|| profile.device_name().clone()),
-        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device), &profile),
+        name,
+        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device)),
         profile,
         device,
         parts,
@@ -86,19 +93,18 @@ fn plug_slot(
     }
 }
 
-/// Step 2: the kernel device. Its nodes exist when this returns (see `vinput::uinput`).
-fn create(session: &str, slot: u8, request: &PlugRequest) -> Result<uinput::Device, Error> {
+/// Step 2: the kernel device. Its nodes exist when this returns.
+fn create(session: &str, slot: u8, profile: &Profile, name: &DeviceName) -> Result<Device, Error> {
     // The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
     let phys = DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)?;
-    let name = request.name.as_ref().unwrap_or_else(|| request.profile.device_name());
-    uinput::Device::create(&request.profile, name, &phys).map_err(Error::Create)
+    Device::create(profile, name, &phys)
 }
 
-/// What udev would say of the input device, of each node, and of what else is below it, such as lamps.
+/// What udev would say of the device, of each node, and of what else is below it, such as lamps.
 fn read_parts(
     engine: &Engine,
     profile: &Profile,
-    device: &uinput::Device,
+    device: &Device,
     events: &KernelEvents,
 ) -> Result<Vec<Part>, Error> {
     let seqnums = events.added();
@@ -107,18 +113,27 @@ fn read_parts(
     let mut parts = Vec::new();
     for syspath in sysfs.tree(device.syspath()).map_err(Error::ReadDevice)? {
         let mut sys_device = sysfs.read(&syspath).map_err(Error::ReadDevice)?;
-        sys_device.set_axes(axes(profile));
+        let node = device.nodes().iter().find(|node| node.syspath == syspath).cloned();
+        if sys_device.devnum().is_some() && node.is_none() {
+            // A node that the container does not get.
+            continue;
+        }
+        if let Profile::Uinput(profile) = profile {
+            sys_device.set_axes(axes(profile));
+        } else if let Some(node) = device.node_with_axes(&syspath) {
+            sys_device.read_axes(node.as_fd()).map_err(Error::ReadAxes)?;
+            engine.reaper.close(node);
+        }
         let mut stamp = engine.stamp().map_err(Error::Stamp)?;
         stamp.seqnum = seqnums.get(sys_device.devpath()).copied().unwrap_or(stamp.seqnum);
         let forged = Forged::add(&sys_device, &hwdb, stamp);
-        let node = device.nodes().iter().find(|node| node.syspath == syspath).cloned();
         parts.push(Part { forged, node });
     }
     Ok(parts)
 }
 
 /// The axes that the device was made with. To ask its node would take as long as closing that.
-fn axes(profile: &Profile) -> impl Iterator<Item = Axis> {
+fn axes(profile: &vinput::Profile) -> impl Iterator<Item = Axis> {
     profile.axes().map(|(code, axis)| Axis {
         code: code.code,
         minimum: axis.min,
@@ -136,7 +151,7 @@ fn appear(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), E
     plugged.timings.done("recorded");
     place(engine, state, plugged)?;
     plugged.timings.done("placed");
-    announce(state, plugged)?;
+    announce(engine, state, plugged)?;
     plugged.timings.done("announced");
     plugged.verified = verify::verify(state.door()?, plugged).map_err(Error::Verify)?;
     plugged.timings.done("verified");
@@ -182,13 +197,16 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
     Ok(())
 }
 
-/// Step 6: the messages, parent before child.
-fn announce(state: &State, plugged: &mut Plugged) -> Result<(), Error> {
+/// Step 6: the messages, parent before child; then, as the kernel does it, that the driver is there.
+fn announce(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), Error> {
     let announcer = &state.door()?.announcer;
     verify::forget(announcer);
     for part in &plugged.parts {
         announcer.add(&part.forged)?;
         plugged.announced += 1;
+    }
+    for part in &plugged.parts {
+        announcer.bind(&part.forged, engine.stamp().map_err(Error::Stamp)?)?;
     }
     Ok(())
 }

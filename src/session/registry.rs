@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use udev_forge::database::Database;
-use vinput::{Closing, Frame, InputError, Profile};
+use vinput::Closing;
 
 use super::actor::{Handle, Request};
 use super::error::Error;
@@ -153,11 +153,8 @@ impl Sessions {
     ///
     /// [`Error::Input`] when an event is not one of this device; nothing is sent then.
     pub async fn input(&self, name: &str, slot: u8, events: &[String]) -> Result<(), Error> {
-        let handle = self.handle(name)?;
-        let profile: Arc<Profile> = handle.ask(|reply| Request::Profile { slot, reply }).await?;
-        let frame: Result<Frame, InputError> = profile.frame(events);
-        let frame = frame.map_err(Error::Input)?;
-        handle.ask(|reply| Request::Input { slot, frame, reply }).await
+        let inputs = events.to_vec();
+        self.handle(name)?.ask(|reply| Request::Input { slot, inputs, reply }).await
     }
 
     fn handle(&self, name: &str) -> Result<Handle, Error> {

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use device_gate::SessionDir;
 use udev_forge::{Forged, database::Database};
-use vinput::{DeviceName, Node, Profile, uinput};
+use vinput::{DeviceName, Node};
 
+use super::device::Device;
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
+use crate::profiles::Profile;
 
 /// The last slot: as many devices as the kernel names `event0` to `event31` without dynamic minors.
 pub(super) const LAST_SLOT: u8 = 31;
@@ -29,9 +31,9 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Plugged {
     pub(super) slot: u8,
-    pub(super) profile: Arc<Profile>,
+    pub(super) profile: Profile,
     pub(super) name: DeviceName,
-    pub(super) device: Arc<uinput::Device>,
+    pub(super) device: Arc<Device>,
     pub(super) answering: Answering,
     /// The input device first, then its nodes: parent before child.
     pub(super) parts: Vec<Part>,

@@ -62,8 +62,9 @@ pub(super) fn take_away(
     }
     if let Some(door) = &state.door {
         for part in parts[..announced].iter().rev() {
-            let stamp = engine.stamp().map_err(Error::Stamp);
-            keep_first(stamp.and_then(|stamp| door.announcer.remove(&part.forged, stamp)));
+            let stamp = || engine.stamp().map_err(Error::Stamp);
+            keep_first(stamp().and_then(|stamp| door.announcer.unbind(&part.forged, stamp)));
+            keep_first(stamp().and_then(|stamp| door.announcer.remove(&part.forged, stamp)));
         }
     }
     (closing, result)

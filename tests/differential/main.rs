@@ -23,7 +23,7 @@ use compare::Comparison;
 use genuine::Udevd;
 use udev_forge::Sysfs;
 use vinput::uinput::Device;
-use vinput::{DeviceName, Profile, Reaper};
+use vinput::{DeviceName, Profile, Reaper, uhid};
 
 /// Plugs and unplugs a device, compares everything that is said of what is below `place` in sysfs, and fails
 /// on a difference that is not known.
@@ -62,6 +62,21 @@ fn hid_devices() {
             device
         };
         compare(model.name, "/devices/virtual/misc/uhid/", create, drop);
+    }
+}
+
+#[test]
+fn whole_pads() {
+    let reaper = Reaper::new().unwrap();
+    for model in uhid::Model::ALL {
+        let create = |_: &Udevd| {
+            let name = DeviceName::new(model.device_name()).unwrap();
+            let phys = DeviceName::new("hotseat/differential/0").unwrap();
+            uhid::Device::create(model, &name, &phys, uhid::Mac::derived_from("differential"))
+                .unwrap()
+        };
+        let destroy = |device| reaper.close(device).wait();
+        compare(model.name(), "/devices/virtual/misc/uhid/", create, destroy);
     }
 }
 

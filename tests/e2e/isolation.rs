@@ -217,9 +217,23 @@ fn the_host_keeps_its_seat_to_itself() {
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
 
     let host = Monitor::open().unwrap();
-    let devices: Vec<_> =
-        ["xbox-one", "keyboard", "mouse"].iter().map(|profile| daemon.plug("s", profile)).collect();
+    let devices =
+        ["xbox-one", "keyboard", "mouse", "dualsense"].map(|profile| daemon.plug("s", profile));
     sh("udevadm settle");
+    // The pad's hidraw node, lights and battery are nobody's either.
+    let others = sh("for it in /sys/class/hidraw/* /sys/class/leds/* /sys/class/power_supply/*; do
+        case $(readlink -f $it) in */virtual/*) udevadm info --query=property $it; echo; esac
+    done");
+    let others: Vec<&str> = others.trim().split("\n\n").collect();
+    assert!(others.len() > 6, "{others:?}");
+    for other in others {
+        assert!(other.contains("ID_SEAT=seat-hotseat"), "{other}");
+        assert!(!other.contains(":seat:"), "{other}");
+    }
+    assert_eq!(
+        sh("stat --format '%a %U %G' /dev/hidraw*").trim().lines().last(),
+        Some("600 root root")
+    );
     for device in &devices {
         for node in device.0["nodes"].as_array().unwrap() {
             let path = node["path"].as_str().unwrap();

@@ -14,6 +14,7 @@ mod consumers;
 mod harness;
 mod isolation;
 mod lifetime;
+mod pads;
 mod profiles;
 mod receivers;
 mod sandbox;

@@ -30,6 +30,7 @@
 //! names those of its protocol.
 
 mod abi;
+mod controls;
 mod core;
 mod crc;
 mod dualsense;

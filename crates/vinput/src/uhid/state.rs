@@ -114,7 +114,7 @@ pub enum Button {
 /// assert_ne!(held, Buttons::NONE);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Buttons(u32);
+pub struct Buttons(pub(super) u32);
 
 /// Standard gravity in m/s² (ISO 80000-3).
 pub const STANDARD_GRAVITY: f32 = 9.806_65;

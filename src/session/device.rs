@@ -1,0 +1,107 @@
+//! A kernel device of either backend.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use vinput::uhid::{self, Mac, State};
+use vinput::{DeviceName, Frame, InputError, Node, uinput};
+
+use super::error::Error;
+use crate::profiles::Profile;
+
+/// A device that exists as long as this value; dropping it blocks.
+#[derive(Debug)]
+pub(crate) enum Device {
+    /// Made by uinput.
+    Uinput {
+        /// What it can do.
+        profile: Arc<vinput::Profile>,
+        /// The device.
+        device: uinput::Device,
+    },
+    /// Made by uhid, and taken by the kernel's own driver.
+    Uhid {
+        /// The device.
+        device: uhid::Device,
+        /// Its nodes that a container gets.
+        nodes: Vec<Node>,
+        /// What its controls were set to.
+        state: Mutex<State>,
+    },
+}
+
+impl Device {
+    /// Makes the device. Its nodes exist when this returns.
+    pub(super) fn create(
+        profile: &Profile,
+        name: &DeviceName,
+        phys: &DeviceName,
+    ) -> Result<Self, Error> {
+        match profile {
+            Profile::Uinput(profile) => {
+                let device = uinput::Device::create(profile, name, phys).map_err(Error::Create)?;
+                Ok(Self::Uinput { profile: Arc::clone(profile), device })
+            }
+            Profile::Uhid(model) => {
+                // The same for a slot each time: games remember a pad by it.
+                let mac = Mac::derived_from(phys.as_str());
+                let device =
+                    uhid::Device::create(*model, name, phys, mac).map_err(Error::CreatePad)?;
+                let is_input = |node: &&Node| node.devname.starts_with("input/");
+                let nodes = device.nodes().iter().filter(is_input).cloned().collect();
+                Ok(Self::Uhid { device, nodes, state: Mutex::new(State::NEUTRAL) })
+            }
+        }
+    }
+
+    /// Its directory in sysfs, below which everything is that belongs to it.
+    pub(super) fn syspath(&self) -> &Path {
+        match self {
+            Self::Uinput { device, .. } => device.syspath(),
+            Self::Uhid { device, .. } => device.syspath(),
+        }
+    }
+
+    /// Its nodes in /dev/input. A hidraw node is not given to containers yet: it would have to be in /dev
+    /// itself.
+    pub(super) fn nodes(&self) -> &[Node] {
+        match self {
+            Self::Uinput { device, .. } => device.nodes(),
+            Self::Uhid { nodes, .. } => nodes,
+        }
+    }
+
+    /// Sends one frame of inputs such as `south=1`: one short write.
+    pub(super) fn send(&self, inputs: &[String]) -> Result<(), Error> {
+        match self {
+            Self::Uinput { profile, device } => {
+                let frame: Result<Frame, InputError> = profile.frame(inputs);
+                device.write(&frame.map_err(Error::Input)?).map_err(Error::Write)
+            }
+            Self::Uhid { device, state, .. } => {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                device.model().apply(&mut state, inputs).map_err(Error::Input)?;
+                device.set(&state).map_err(Error::WritePad)
+            }
+        }
+    }
+
+    /// The event node, to ask it for its axes; `None` where they are known without.
+    pub(super) fn node_with_axes(&self, syspath: &Path) -> Option<File> {
+        let Self::Uhid { nodes, .. } = self else { return None };
+        let node = nodes.iter().find(|node| node.syspath == syspath && node.is_event())?;
+        File::open(Path::new("/dev").join(&node.devname)).ok()
+    }
+}
+
+/// Readable when a program has sent something back.
+impl AsRawFd for Device {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Uinput { device, .. } => device.as_raw_fd(),
+            Self::Uhid { device, .. } => device.as_raw_fd(),
+        }
+    }
+}

@@ -171,7 +171,13 @@ impl Forged {
             }
             // So that nobody loads a driver for what is going (`zap_modalias_env` in
             // lib/kobject_uevent.c).
-            if action != Action::Unbind || key != "MODALIAS" {
+            let is_zapped = action == Action::Unbind && key == "MODALIAS";
+            // A battery that is going cannot be asked any more (`power_supply_uevent` in
+            // drivers/power/supply/power_supply_sysfs.c).
+            let is_unknown = action == Action::Remove
+                && key.starts_with("POWER_SUPPLY_")
+                && key != "POWER_SUPPLY_NAME";
+            if !is_zapped && !is_unknown {
                 properties.put(key, value);
             }
         }

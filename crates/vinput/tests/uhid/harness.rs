@@ -42,15 +42,16 @@ pub(crate) fn reader(node: &Node) -> RawDevice {
     RawDevice::try_from(file).unwrap()
 }
 
-/// The event node of the input device whose name ends like this.
-pub(crate) fn event_node(device: &Device, name_ends: &str) -> RawDevice {
+/// The event node of the input device that has this in its name.
+pub(crate) fn event_node(device: &Device, part_of_name: &str) -> RawDevice {
     let events = device.nodes().iter().filter(|node| node.is_event()).map(reader);
-    let mut found = events.filter(|it| it.name().is_some_and(|name| name.ends_with(name_ends)));
+    let mut found = events.filter(|it| it.name().is_some_and(|name| name.contains(part_of_name)));
     found.next().unwrap()
 }
 
+/// The event node of the gamepad, which comes first.
 pub(crate) fn gamepad(device: &Device) -> RawDevice {
-    event_node(device, device.model().device_name())
+    reader(device.nodes().iter().find(|node| node.is_event()).unwrap())
 }
 
 /// Waits until these are so, or were so in an event; a minute is for ever.

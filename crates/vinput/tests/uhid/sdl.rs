@@ -116,7 +116,12 @@ fn plays(sdl: u8, asked: By, model: Model) {
     assert_eq!(game.pad["type"], if sdl == 2 { type_2 } else { type_3 }, "{model}: {}", game.pad);
     assert_ne!(game.pad["mapping"], "", "{model}");
     if by == By::Hidapi {
-        assert_eq!(game.pad["name"], name, "{model}");
+        // SDL before 2.30 has one name for both of Sony's.
+        assert!(
+            [name, "PS5 Controller"].contains(&game.pad["name"].as_str().unwrap()),
+            "{}",
+            game.pad
+        );
     }
     controls(&mut game, &pad);
     if game.pad["gyro"] == true {

@@ -13,7 +13,7 @@ use crate::harness::{
 fn a_switch_pro_reports_controls_motion_and_battery() {
     let Some(pad) = create(Model::SwitchPro, "switch") else { return };
     let mut reader = gamepad(&pad);
-    let mut motion = event_node(&pad, "(IMU)");
+    let mut motion = event_node(&pad, "IMU");
     pad.set(&State {
         buttons: Button::South | Button::Capture | Button::Down,
         left_stick: [1.0, -1.0],
@@ -53,12 +53,12 @@ fn joy_cons_report_their_own_halves() {
         ..State::NEUTRAL
     };
     left.set(&state).unwrap();
-    // BTN_DPAD_UP, BTN_TL; SL is BTN_TR and was BTN_TR before 6.9 too.
+    // BTN_DPAD_UP, BTN_TL.
     wait_for(&mut reader, &[(KEY, 0x220, 1), (KEY, 0x136, 1), (ABS, Abs::ABS_X.0, -32767)]);
 
     let Some(right) = create(Model::JoyConRight, "joy-con-right") else { return };
     let mut reader = gamepad(&right);
-    let mut motion = event_node(&right, "(IMU)");
+    let mut motion = event_node(&right, "IMU");
     right
         .set(&State { buttons: Button::East.into(), right_trigger: 1.0, ..State::NEUTRAL })
         .unwrap();

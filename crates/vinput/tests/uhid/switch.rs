@@ -53,8 +53,11 @@ fn joy_cons_report_their_own_halves() {
         ..State::NEUTRAL
     };
     left.set(&state).unwrap();
-    // BTN_DPAD_UP, BTN_TL.
-    wait_for(&mut reader, &[(KEY, 0x220, 1), (KEY, 0x136, 1), (ABS, Abs::ABS_X.0, -32767)]);
+    // BTN_DPAD_UP, BTN_TL, BTN_TR.
+    wait_for(
+        &mut reader,
+        &[(KEY, 0x220, 1), (KEY, 0x136, 1), (KEY, 0x137, 1), (ABS, Abs::ABS_X.0, -32767)],
+    );
 
     let Some(right) = create(Model::JoyConRight, "joy-con-right") else { return };
     let mut reader = gamepad(&right);

@@ -115,3 +115,13 @@ pub(crate) fn light(device: &Device, name_ends: &str) -> PathBuf {
     let mut lights = entries.map(|entry| entry.unwrap().path());
     lights.find(|path| path.to_str().unwrap().ends_with(name_ends)).unwrap()
 }
+
+/// Turns the row of player lights off, whichever player the driver takes this for, and then one on.
+pub(crate) fn light_only_player(device: &Device, player: u8, lights: u8) {
+    for number in 1..=lights {
+        fs::write(light(device, &format!(":player-{number}")).join("brightness"), "0").unwrap();
+    }
+    expect_feedback(device, Feedback::PlayerLeds { on: 0, blinking: 0 });
+    fs::write(light(device, &format!(":player-{player}")).join("brightness"), "1").unwrap();
+    expect_feedback(device, Feedback::PlayerLeds { on: 1 << (player - 1), blinking: 0 });
+}

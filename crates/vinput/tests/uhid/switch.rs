@@ -6,7 +6,8 @@ use evdev::AbsoluteAxisCode as Abs;
 use vinput::uhid::{Battery, Button, Feedback, Model, State};
 
 use crate::harness::{
-    ABS, KEY, create, event_node, expect_feedback, gamepad, light, only, wait_for,
+    ABS, KEY, create, event_node, expect_feedback, gamepad, light, light_only_player, only,
+    wait_for,
 };
 
 #[test]
@@ -72,8 +73,7 @@ fn joy_cons_report_their_own_halves() {
 #[test]
 fn player_and_home_lights_of_switch_pads_come_back() {
     let Some(pad) = create(Model::SwitchPro, "switch-lights") else { return };
-    fs::write(light(&pad, ":player-4").join("brightness"), "1").unwrap();
-    expect_feedback(&pad, Feedback::PlayerLeds { on: 0b1001, blinking: 0 });
+    light_only_player(&pad, 4, 4);
     fs::write(light(&pad, ":player-5").join("brightness"), "15").unwrap();
     expect_feedback(&pad, Feedback::HomeLed(1.0));
 }

@@ -95,11 +95,12 @@ impl Watch {
                     None => {}
                 }
             } else if stop {
-                let _ = stopped.read();
-                // The generic driver makes room, any other one has given up.
-                if !generic {
+                // The generic driver makes room once, any other one has given up.
+                let stops = stopped.read().unwrap_or_default();
+                if !generic || stops > 1 {
                     return Err(CreateError::DriverFailed { model });
                 }
+                generic = false;
             }
         }
     }

@@ -30,11 +30,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`uhid::Device`] is a pad with motion sensors, touchpad, lights and battery, driven by the kernel's own driver
-//! for it.
+//! [`uhid::Device`] is a pad with motion sensors, touchpad, lights and battery, driven by the kernel's
+//! own driver for it.
 //!
-//! The crate has no async runtime, and no threads but the reaper's and one for each pad of [`uhid`]. Both kinds of
-//! device can be watched by any event loop; writing and reading them never block, dropping them does.
+//! The crate has no async runtime, and no threads but the reaper's and one for each pad of [`uhid`].
+//! Both kinds of device can be watched by any event loop; writing and reading them never block,
+//! dropping them does.
 
 #![deny(missing_docs)]
 

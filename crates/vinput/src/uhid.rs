@@ -1,8 +1,9 @@
-//! Pads made through the kernel's uhid: a HID device in user space, to which the kernel's own driver for that
-//! pad attaches.
+//! Pads made through the kernel's uhid: a HID device in user space, to which the kernel's own driver
+//! for that pad attaches.
 //!
-//! So a pad is all that a real one is: gamepad, motion sensors, touchpad, battery, lights and a hidraw node, and
-//! programs that talk to the pad themselves find one that answers. docs/uhid.md has the mechanism.
+//! So a pad is all that a real one is: gamepad, motion sensors, touchpad, battery, lights and a hidraw
+//! node, and programs that talk to the pad themselves find one that answers. docs/uhid.md has the
+//! mechanism.
 //!
 //! ```no_run
 //! use vinput::uhid::{Button, Device, Mac, Model, State};
@@ -26,8 +27,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Sources: include/uapi/linux/uhid.h for the interface, drivers/hid/uhid.c for what it does; each model's file
-//! names those of its protocol.
+//! Sources: include/uapi/linux/uhid.h for the interface, drivers/hid/uhid.c for what it does; each
+//! model's file names those of its protocol.
 
 mod abi;
 mod controls;
@@ -70,17 +71,17 @@ use crate::{DeviceName, Node};
 /// Where uhid is.
 pub const DEFAULT_PATH: &str = "/dev/uhid";
 
-/// How long the driver has. hid-playstation needs milliseconds, hid-nintendo a tenth of a second; but udevd may
-/// have to load it first.
+/// How long the driver has. hid-playstation needs milliseconds, hid-nintendo a tenth of a second; but
+/// udevd may have to load it first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A virtual pad. It exists as long as this value.
 ///
-/// A thread of its own answers the driver and programs, and repeats the pad's state every few milliseconds, as a
-/// real pad does. Methods take `&self` and may be called from several threads.
+/// A thread of its own answers the driver and programs, and repeats the pad's state every few
+/// milliseconds, as a real pad does. Methods take `&self` and may be called from several threads.
 ///
-/// Dropping it destroys the pad and **blocks for tens of milliseconds**; see [`Reaper`](crate::Reaper). Until that is
-/// done its address is taken: a pad that is to take its place has to wait.
+/// Dropping it destroys the pad and **blocks for tens of milliseconds**; see [`Reaper`](crate::Reaper).
+/// Until that is done its address is taken: a pad that is to take its place has to wait.
 #[derive(Debug)]
 pub struct Device {
     core: Arc<Core>,
@@ -94,13 +95,13 @@ pub struct Device {
 }
 
 impl Device {
-    /// Makes a pad. When this returns, its driver has taken it and all its nodes exist; the host's udev may
-    /// still be about to set their permissions.
+    /// Makes a pad. When this returns, its driver has taken it and all its nodes exist; the host's udev
+    /// may still be about to set their permissions.
     ///
     /// Waits for the kernel, for up to ten seconds where the driver is missing.
     ///
-    /// `phys` marks the pad, for udev rules and for people, with its first 63 bytes. `mac` must be one that no
-    /// other device of the host has.
+    /// `phys` marks the pad, for udev rules and for people, with its first 63 bytes. `mac` must be one
+    /// that no other device of the host has.
     ///
     /// # Errors
     ///
@@ -179,17 +180,17 @@ impl Device {
         &self.syspath
     }
 
-    /// Its nodes: those of the gamepad, of the motion sensors, of the touchpad (`event*`, `js*`, `mouse*` each),
-    /// and `hidraw*` last. Lights and battery have none; they are in `leds` and `power_supply` of
-    /// [`syspath`](Self::syspath).
+    /// Its nodes: those of the gamepad, of the motion sensors, of the touchpad (`event*`, `js*`,
+    /// `mouse*` each), and `hidraw*` last. Lights and battery have none; they are in `leds` and
+    /// `power_supply` of [`syspath`](Self::syspath).
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
     /// Sets all controls. What is so already is not reported again; a change is reported with a single
-    /// `write(2)`, by Switch pads with their next report (within 12 ms). Does not allocate, and does not wait
-    /// but for a report that the pad's thread is just writing.
+    /// `write(2)`, by Switch pads with their next report (within 12 ms). Does not allocate, and does
+    /// not wait but for a report that the pad's thread is just writing.
     ///
     /// # Errors
     ///
@@ -207,11 +208,11 @@ impl Device {
         Ok(self.core.neutral()?)
     }
 
-    /// Takes the next thing that the pad was told, or `None` if there is none. Does not block. When there is
-    /// something, the pad is readable ([`AsFd`]).
+    /// Takes the next thing that the pad was told, or `None` if there is none. Does not block. When
+    /// there is something, the pad is readable ([`AsFd`]).
     ///
-    /// Of each kind only the newest is kept, so nobody has to hurry, and nothing is answered by this: the pad's
-    /// thread has done that already.
+    /// Of each kind only the newest is kept, so nobody has to hurry, and nothing is answered by this:
+    /// the pad's thread has done that already.
     #[must_use]
     pub fn take_feedback(&self) -> Option<Feedback> {
         self.core.take_feedback()

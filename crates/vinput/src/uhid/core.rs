@@ -18,8 +18,8 @@ use super::model::Model;
 use super::pad::Pad;
 use super::state::State;
 
-/// How long the sensors' clock has been running when a pad appears. SDL leaves the lights of a Bluetooth pad
-/// alone for its first ten seconds, because a real one plays an animation then.
+/// How long the sensors' clock has been running when a pad appears. SDL leaves the lights of a
+/// Bluetooth pad alone for its first ten seconds, because a real one plays an animation then.
 const CLOCK_START: Duration = Duration::from_secs(15);
 
 /// A pad and its descriptor of `/dev/uhid`.
@@ -40,7 +40,8 @@ pub(super) struct Core {
     born: Instant,
 }
 
-/// What the owner and the loop both use. It is locked for as long as it takes to encode and write one report.
+/// What the owner and the loop both use. It is locked for as long as it takes to encode and write one
+/// report.
 #[derive(Debug)]
 struct Shared {
     pad: Pad,
@@ -94,8 +95,8 @@ impl Core {
         let _ = self.end.write(1);
     }
 
-    /// Answers the kernel until [`end`](Self::end), or until the descriptor fails. It waits for nobody but
-    /// the kernel: what it passes on goes into a mailbox that is never full.
+    /// Answers the kernel until [`end`](Self::end), or until the descriptor fails. It waits for nobody
+    /// but the kernel: what it passes on goes into a mailbox that is never full.
     pub(super) fn run(&self) {
         let mut record = Box::new([0; EVENT_SIZE]);
         loop {

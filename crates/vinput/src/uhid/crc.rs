@@ -1,5 +1,5 @@
-//! The checksum of Sony's Bluetooth reports: CRC-32 as in Ethernet and zlib, over a byte that says what kind
-//! of report it is and then the report (`ps_check_crc32` in drivers/hid/hid-playstation.c).
+//! The checksum of Sony's Bluetooth reports: CRC-32 as in Ethernet and zlib, over a byte that says what
+//! kind of report it is and then the report (`ps_check_crc32` in drivers/hid/hid-playstation.c).
 
 /// `PS_INPUT_CRC32_SEED`.
 pub(super) const INPUT: u8 = 0xa1;

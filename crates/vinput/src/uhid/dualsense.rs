@@ -123,8 +123,8 @@ impl DualSense {
         }
     }
 
-    /// Decodes an output report. A Bluetooth report whose checksum is wrong is ignored, as a pad does; SDL sends
-    /// such ones on purpose.
+    /// Decodes an output report. A Bluetooth report whose checksum is wrong is ignored, as a pad does;
+    /// SDL sends such ones on purpose.
     pub(super) fn output(&self, report: &[u8], mut sink: impl FnMut(Feedback)) {
         let common = match (self.link, report) {
             (Link::Usb, [OUTPUT_USB, common @ ..]) => common,
@@ -147,7 +147,8 @@ impl DualSense {
             let [high, low] = [common[2], common[3]].map(playstation::motor);
             sink(Feedback::Rumble { low, high });
         } else if [flag0, flag1, flag2] == [0; 3] {
-            // What SDL sends to stop: nothing is selected, so the motors go back to sound, of which we have none.
+            // What SDL sends to stop: nothing is selected, so the motors go back to sound, of which we
+            // have none.
             sink(Feedback::Rumble { low: 0.0, high: 0.0 });
         }
         let triggers = [
@@ -196,8 +197,8 @@ pub(super) fn feature(link: Link, mac: Mac, number: u8) -> Option<Feature> {
     Some(report)
 }
 
-/// A firmware with the newer way to rumble, which is stronger and needs no halving: from 2.21 for the kernel,
-/// 2.24 for SDL.
+/// A firmware with the newer way to rumble, which is stronger and needs no halving: from 2.21 for the
+/// kernel, 2.24 for SDL.
 fn firmware() -> Feature {
     let mut report = Feature::new(64, &[FIRMWARE]);
     report.put(1, b"Jun 19 202314:47:34"); // built

@@ -138,8 +138,8 @@ impl DualShock4 {
     }
 }
 
-/// The feature reports that drivers and programs read. Over Bluetooth the pad does not tell its address, by which
-/// SDL 2 recognises the link, and only the calibration has a checksum.
+/// The feature reports that drivers and programs read. Over Bluetooth the pad does not tell its
+/// address, by which SDL 2 recognises the link, and only the calibration has a checksum.
 pub(super) fn feature(link: Link, mac: Mac, number: u8) -> Option<Feature> {
     let report = match (link, number) {
         (Link::Usb, CALIBRATION_USB) => {

@@ -87,8 +87,8 @@ impl Feedback {
     }
 }
 
-/// Feedback that nobody has taken yet: the newest of each kind. It is never full, so the thread that fills it
-/// never waits, and whoever comes late still learns how the pad stands.
+/// Feedback that nobody has taken yet: the newest of each kind. It is never full, so the thread that
+/// fills it never waits, and whoever comes late still learns how the pad stands.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox(Mutex<[Option<Feedback>; Feedback::KINDS]>);
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A pad's address: its `uniq`, by which the kernel refuses the same pad twice and programs find which motion
-/// sensor belongs to which pad. Also what pads on USB have.
+/// A pad's address: its `uniq`, by which the kernel refuses the same pad twice and programs find which
+/// motion sensor belongs to which pad. Also what pads on USB have.
 ///
 /// Shown in lower case, as hid-playstation does (`%pMR`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,9 +18,9 @@ pub struct Mac(pub [u8; 6]);
 pub struct MacError;
 
 impl Mac {
-    /// The address that belongs to a text, like the name of a session and a slot: the same text always has
-    /// the same one, so that programs know a pad again that was plugged anew. Two texts having the same one
-    /// is as unlikely as one in 2^46; the kernel's refusal would say so.
+    /// The address that belongs to a text, like the name of a session and a slot: the same text always
+    /// has the same one, so that programs know a pad again that was plugged anew. Two texts having the
+    /// same one is as unlikely as one in 2^46; the kernel's refusal would say so.
     ///
     /// It is one of the locally administered addresses, which no real pad has (IEEE 802, 8.2).
     #[must_use]

@@ -111,8 +111,8 @@ impl Model {
         }
     }
 
-    /// Its version, to which the drivers add 0x8000 and by which SDL chooses a mapping: the version of the HID
-    /// specification on USB (`usbhid_parse`), the pad's own over Bluetooth.
+    /// Its version, to which the drivers add 0x8000 and by which SDL chooses a mapping: the version of
+    /// the HID specification on USB (`usbhid_parse`), the pad's own over Bluetooth.
     pub(super) const fn version(self) -> u16 {
         match self {
             Self::DualSense | Self::DualSenseEdge | Self::DualShock4 | Self::SwitchPro => 0x0111,
@@ -136,8 +136,8 @@ impl Model {
         }
     }
 
-    /// The kernel's drivers that know the pad, by their names in /sys/bus/hid/drivers, the present one first.
-    /// The DualShock 4 moved from hid-sony to hid-playstation in Linux 6.2.
+    /// The kernel's drivers that know the pad, by their names in /sys/bus/hid/drivers, the present one
+    /// first. The DualShock 4 moved from hid-sony to hid-playstation in Linux 6.2.
     #[must_use]
     pub const fn drivers(self) -> &'static [&'static str] {
         match self {
@@ -147,9 +147,9 @@ impl Model {
         }
     }
 
-    /// How often the pad reports when nothing changes. A real pad never stops: SDL takes one that is silent
-    /// for 16 ms after it was opened for a lesser model, and hid-nintendo sends nothing to one that is
-    /// silent, or that reports more often than every 8 ms or less often than every 17 ms
+    /// How often the pad reports when nothing changes. A real pad never stops: SDL takes one that is
+    /// silent for 16 ms after it was opened for a lesser model, and hid-nintendo sends nothing to one
+    /// that is silent, or that reports more often than every 8 ms or less often than every 17 ms
     /// (`JC_INPUT_REPORT_MIN_DELTA`, `JC_INPUT_REPORT_MAX_DELTA`).
     pub(super) const fn period(self) -> Duration {
         match self.maker() {

@@ -22,8 +22,8 @@ impl Pad {
         Self::Switch(Switch::new(kind, mac))
     }
 
-    /// Takes over a state; whether it is to be reported at once. Switch pads report at their own pace only,
-    /// by which the driver times what it sends.
+    /// Takes over a state; whether it is to be reported at once. Switch pads report at their own pace
+    /// only, by which the driver times what it sends.
     pub(super) fn set(&mut self, state: &State) -> bool {
         match self {
             Self::DualSense(pad) => pad.set(state),

@@ -9,10 +9,11 @@ use super::state::{
     Battery, Button, STANDARD_GRAVITY, State, Touch, scaled, scaled_i16, scaled_u8,
 };
 
-/// What a gyroscope counts per degree and second, by our calibration: with 16 bit it goes to 2048 degrees per
-/// second, which is where the driver's range ends (`DS_GYRO_RANGE`).
+/// What a gyroscope counts per degree and second, by our calibration: with 16 bit it goes to 2048
+/// degrees per second, which is where the driver's range ends (`DS_GYRO_RANGE`).
 const GYRO_PER_DEGREE: f32 = 16.0;
-/// What an accelerometer counts per g, by our calibration; the driver reports the same (`DS_ACC_RES_PER_G`).
+/// What an accelerometer counts per g, by our calibration; the driver reports the same
+/// (`DS_ACC_RES_PER_G`).
 const ACCEL_PER_G: f32 = 8192.0;
 /// The rate at which the gyroscopes were calibrated, in degrees per second, as real pads have it.
 const CALIBRATION_SPEED: i16 = 540;

@@ -20,8 +20,8 @@ pub struct State {
     /// How fast the pad turns about each of its axes, in radians per second, counter-clockwise seen from
     /// the axis' end: x points right, y out of the face of the pad, z to the player.
     pub gyro: [f32; 3],
-    /// What an accelerometer in the pad measures along the same axes, in metres per second squared. A pad at
-    /// rest measures gravity, upwards.
+    /// What an accelerometer in the pad measures along the same axes, in metres per second squared. A
+    /// pad at rest measures gravity, upwards.
     pub accel: [f32; 3],
     /// Fingers on the touchpad. A finger stays in its place in the array as long as it is down.
     pub touches: [Option<Touch>; 2],
@@ -150,7 +150,8 @@ impl Buttons {
         self.0 & button as u32 != 0
     }
 
-    /// The directional pad: −1 is left and up. Both ways at once are none, as a pad's rocker cannot do that.
+    /// The directional pad: −1 is left and up. Both ways at once are none, as a pad's rocker cannot do
+    /// that.
     pub(super) fn directions(self) -> (i8, i8) {
         let axis = |minus, plus| i8::from(self.contains(plus)) - i8::from(self.contains(minus));
         (axis(Button::Left, Button::Right), axis(Button::Up, Button::Down))

@@ -1,8 +1,8 @@
 //! The Switch Pro Controller and the Joy-Con: a dialogue rather than a report.
 //!
-//! A host first asks for the pad's calibration in small pieces, switches sensors and motors on, and keeps asking
-//! whenever it changes a light. Each request is an output report, each answer an input report that also has
-//! the state of all controls.
+//! A host first asks for the pad's calibration in small pieces, switches sensors and motors on, and
+//! keeps asking whenever it changes a light. Each request is an output report, each answer an input
+//! report that also has the state of all controls.
 //!
 //! Sources: drivers/hid/hid-nintendo.c, SDL's SDL_hidapi_switch.c, and the notes of the project
 //! dekuNukem/Nintendo_Switch_Reverse_Engineering ("notes" below).
@@ -202,8 +202,8 @@ impl Switch {
                 spi::read(self.kind, address, &mut data[5..5 + usize::from(length)]);
             }
             (TRIGGER_TIMES, _) => ack = 0x83,
-            // Whoever asks for other reports than full ones would take them from everybody else: yes, and no
-            // change.
+            // Whoever asks for other reports than full ones would take them from everybody else: yes,
+            // and no change.
             (REPORT_MODE, _) => self.reporting = true,
             (SET_PLAYER_LEDS, [leds, ..]) => {
                 self.player_leds = *leds;
@@ -222,7 +222,8 @@ impl Switch {
         self.report[REPLY..REPLY + 2].copy_from_slice(&[ack, subcommand]);
     }
 
-    /// Three bytes: right side, shared, left side (`JC_BTN_*`). Triggers are buttons here, down from the middle.
+    /// Three bytes: right side, shared, left side (`JC_BTN_*`). Triggers are buttons here, down from
+    /// the middle.
     fn buttons(&self, state: &State) -> [u8; 3] {
         let zr = u8::from(state.right_trigger >= 0.5) << 7;
         let zl = u8::from(state.left_trigger >= 0.5) << 7;
@@ -257,8 +258,8 @@ impl Switch {
         [right | right_rail | zr, shared, left | left_rail | zl]
     }
 
-    /// Accelerometer and gyroscope. The chip's x points to the triggers, y to the left, z out of the face;
-    /// in the right Joy-Con y and z are the other way round (`joycon_parse_imu_report`).
+    /// Accelerometer and gyroscope. The chip's x points to the triggers, y to the left, z out of the
+    /// face; in the right Joy-Con y and z are the other way round (`joycon_parse_imu_report`).
     fn sensors(&self, state: &State) -> [u8; 12] {
         let flip = if self.kind == Kind::JoyConRight { -1.0 } else { 1.0 };
         let chip = |[x, y, z]: [f32; 3]| [-z, -x * flip, y * flip];

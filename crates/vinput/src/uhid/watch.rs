@@ -1,8 +1,8 @@
 //! Waits until a driver has taken a pad, and looks at what else is on the host.
 //!
-//! The driver's probe runs after `UHID_CREATE2` has returned (`uhid_device_add_worker`). That it is through
-//! is told by one thing only: the `bind` message of the device (`driver_bound` in drivers/base/dd.c); the
-//! `driver` link in sysfs is there from the probe's beginning.
+//! The driver's probe runs after `UHID_CREATE2` has returned (`uhid_device_add_worker`). That it is
+//! through is told by one thing only: the `bind` message of the device (`driver_bound` in
+//! drivers/base/dd.c); the `driver` link in sysfs is there from the probe's beginning.
 
 use std::fs;
 use std::io;
@@ -60,8 +60,8 @@ impl Watch {
         Ok(Self(socket))
     }
 
-    /// Waits until one of the model's drivers has taken the pad with this `uniq`. `stopped` is readable when
-    /// a driver has let go of it.
+    /// Waits until one of the model's drivers has taken the pad with this `uniq`. `stopped` is readable
+    /// when a driver has let go of it.
     pub(super) fn wait(
         &self,
         model: Model,
@@ -88,17 +88,19 @@ impl Watch {
                     Some(bound) if model.drivers().contains(&bound.driver.as_str()) => {
                         return Ok(bound);
                     }
-                    // The better driver may still be on its way: udevd loads its module because this device
-                    // has appeared, and the kernel then takes the device from the generic driver.
+                    // The better driver may still be on its way: udevd loads its module because this
+                    // device has appeared, and the kernel then takes the device from the generic
+                    // driver.
                     Some(_) => generic = true,
                     None => {}
                 }
             } else if stop {
-                let _ = stopped.read();
-                // The generic driver makes room, any other one has given up.
-                if !generic {
+                // The generic driver makes room once, any other one has given up.
+                let stops = stopped.read().unwrap_or_default();
+                if !generic || stops > 1 {
                     return Err(CreateError::DriverFailed { model });
                 }
+                generic = false;
             }
         }
     }

@@ -42,15 +42,16 @@ pub(crate) fn reader(node: &Node) -> RawDevice {
     RawDevice::try_from(file).unwrap()
 }
 
-/// The event node of the input device whose name ends like this.
-pub(crate) fn event_node(device: &Device, name_ends: &str) -> RawDevice {
+/// The event node of the input device that has this in its name.
+pub(crate) fn event_node(device: &Device, part_of_name: &str) -> RawDevice {
     let events = device.nodes().iter().filter(|node| node.is_event()).map(reader);
-    let mut found = events.filter(|it| it.name().is_some_and(|name| name.ends_with(name_ends)));
+    let mut found = events.filter(|it| it.name().is_some_and(|name| name.contains(part_of_name)));
     found.next().unwrap()
 }
 
+/// The event node of the gamepad, which comes first.
 pub(crate) fn gamepad(device: &Device) -> RawDevice {
-    event_node(device, device.model().device_name())
+    reader(device.nodes().iter().find(|node| node.is_event()).unwrap())
 }
 
 /// Waits until these are so, or were so in an event; a minute is for ever.
@@ -113,4 +114,14 @@ pub(crate) fn light(device: &Device, name_ends: &str) -> PathBuf {
     let entries = fs::read_dir(device.syspath().join("leds")).unwrap();
     let mut lights = entries.map(|entry| entry.unwrap().path());
     lights.find(|path| path.to_str().unwrap().ends_with(name_ends)).unwrap()
+}
+
+/// Turns the row of player lights off, whichever player the driver takes this for, and then one on.
+pub(crate) fn light_only_player(device: &Device, player: u8, lights: u8) {
+    for number in 1..=lights {
+        fs::write(light(device, &format!(":player-{number}")).join("brightness"), "0").unwrap();
+    }
+    expect_feedback(device, Feedback::PlayerLeds { on: 0, blinking: 0 });
+    fs::write(light(device, &format!(":player-{player}")).join("brightness"), "1").unwrap();
+    expect_feedback(device, Feedback::PlayerLeds { on: 1 << (player - 1), blinking: 0 });
 }

@@ -1,5 +1,5 @@
-//! What unmodified SDL 2 and SDL 3 make of the pads: by HIDAPI, where SDL talks to the pad through hidraw, and by
-//! evdev, where the kernel's driver does.
+//! What unmodified SDL 2 and SDL 3 make of the pads: by HIDAPI, where SDL talks to the pad through
+//! hidraw, and by evdev, where the kernel's driver does.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -99,8 +99,9 @@ fn is_sony(model: Model) -> bool {
     model.vendor() == 0x054c
 }
 
-/// Whether the pad seems to be on USB. SDL 2 does not talk to those: it looks for the USB device behind the
-/// hidraw node and drops what has none (`hid_enumerate` in its src/hidapi/linux/hid.c); SDL 3 does not mind.
+/// Whether the pad seems to be on USB. SDL 2 does not talk to those: it looks for the USB device behind
+/// the hidraw node and drops what has none (`hid_enumerate` in its src/hidapi/linux/hid.c); SDL 3 does
+/// not mind.
 fn is_usb(model: Model) -> bool {
     matches!(model, Model::DualSense | Model::DualSenseEdge | Model::DualShock4 | Model::SwitchPro)
 }
@@ -116,7 +117,12 @@ fn plays(sdl: u8, asked: By, model: Model) {
     assert_eq!(game.pad["type"], if sdl == 2 { type_2 } else { type_3 }, "{model}: {}", game.pad);
     assert_ne!(game.pad["mapping"], "", "{model}");
     if by == By::Hidapi {
-        assert_eq!(game.pad["name"], name, "{model}");
+        // SDL before 2.30 has one name for both of Sony's.
+        assert!(
+            [name, "PS5 Controller"].contains(&game.pad["name"].as_str().unwrap()),
+            "{}",
+            game.pad
+        );
     }
     controls(&mut game, &pad);
     if game.pad["gyro"] == true {
@@ -143,7 +149,8 @@ fn is_joy_con(model: Model) -> bool {
 
 /// Buttons by their numbers in SDL, and axes: left and right stick, triggers.
 fn controls(game: &mut Game, pad: &Device) {
-    // SDL learns how far the sticks of a Switch pad go, and takes the middle of what it knows for the centre.
+    // SDL learns how far the sticks of a Switch pad go, and takes the middle of what it knows for the
+    // centre.
     let mut other_end = 0;
     for end in [1.0, -1.0] {
         let state = State { left_stick: [end; 2], right_stick: [end; 2], ..State::NEUTRAL };
@@ -193,8 +200,8 @@ fn controls(game: &mut Game, pad: &Device) {
     });
 }
 
-/// Sensors in SDL's units. By HIDAPI along SDL's axes, which are ours; by evdev along the driver's, which for
-/// Switch pads are others.
+/// Sensors in SDL's units. By HIDAPI along SDL's axes, which are ours; by evdev along the driver's,
+/// which for Switch pads are others.
 fn motion(game: &mut Game, pad: &Device, by: By) {
     let (gyro, accel) = ([1.0, -2.0, 3.0], [1.0, 9.0, -4.0]);
     pad.set(&State { gyro, accel, ..State::NEUTRAL }).unwrap();

@@ -9,7 +9,8 @@ use evdev::AbsoluteAxisCode as Abs;
 use vinput::uhid::{Battery, Button, Feedback, Model, MuteLed, State, Touch, Trigger};
 
 use crate::harness::{
-    ABS, KEY, create, event_node, expect_feedback, gamepad, light, only, reader, wait_for,
+    ABS, KEY, create, event_node, expect_feedback, gamepad, light, light_only_player, only, reader,
+    wait_for,
 };
 
 #[test]
@@ -159,9 +160,7 @@ fn lights_set_in_sysfs_come_back() {
         fs::write(bar.join("multi_intensity"), "255 128 1").unwrap();
         fs::write(bar.join("brightness"), "255").unwrap();
         expect_feedback(&pad, Feedback::Lightbar { red: 255, green: 128, blue: 1 });
-        fs::write(light(&pad, ":player-1").join("brightness"), "1").unwrap();
-        // The third one is on already: this is the first player.
-        expect_feedback(&pad, Feedback::PlayerLeds { on: 0b00101, blinking: 0 });
+        light_only_player(&pad, 1, 5);
     }
     let Some(pad) = create(Model::DualShock4, "lights") else { return };
     for (colour, value) in [("red", "1"), ("green", "2"), ("blue", "3")] {

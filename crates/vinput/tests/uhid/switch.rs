@@ -6,14 +6,15 @@ use evdev::AbsoluteAxisCode as Abs;
 use vinput::uhid::{Battery, Button, Feedback, Model, State};
 
 use crate::harness::{
-    ABS, KEY, create, event_node, expect_feedback, gamepad, light, only, wait_for,
+    ABS, KEY, create, event_node, expect_feedback, gamepad, light, light_only_player, only,
+    wait_for,
 };
 
 #[test]
 fn a_switch_pro_reports_controls_motion_and_battery() {
     let Some(pad) = create(Model::SwitchPro, "switch") else { return };
     let mut reader = gamepad(&pad);
-    let mut motion = event_node(&pad, "(IMU)");
+    let mut motion = event_node(&pad, "IMU");
     pad.set(&State {
         buttons: Button::South | Button::Capture | Button::Down,
         left_stick: [1.0, -1.0],
@@ -53,12 +54,15 @@ fn joy_cons_report_their_own_halves() {
         ..State::NEUTRAL
     };
     left.set(&state).unwrap();
-    // BTN_DPAD_UP, BTN_TL; SL is BTN_TR and was BTN_TR before 6.9 too.
-    wait_for(&mut reader, &[(KEY, 0x220, 1), (KEY, 0x136, 1), (ABS, Abs::ABS_X.0, -32767)]);
+    // BTN_DPAD_UP, BTN_TL, BTN_TR.
+    wait_for(
+        &mut reader,
+        &[(KEY, 0x220, 1), (KEY, 0x136, 1), (KEY, 0x137, 1), (ABS, Abs::ABS_X.0, -32767)],
+    );
 
     let Some(right) = create(Model::JoyConRight, "joy-con-right") else { return };
     let mut reader = gamepad(&right);
-    let mut motion = event_node(&right, "(IMU)");
+    let mut motion = event_node(&right, "IMU");
     right
         .set(&State { buttons: Button::East.into(), right_trigger: 1.0, ..State::NEUTRAL })
         .unwrap();
@@ -69,8 +73,7 @@ fn joy_cons_report_their_own_halves() {
 #[test]
 fn player_and_home_lights_of_switch_pads_come_back() {
     let Some(pad) = create(Model::SwitchPro, "switch-lights") else { return };
-    fs::write(light(&pad, ":player-4").join("brightness"), "1").unwrap();
-    expect_feedback(&pad, Feedback::PlayerLeds { on: 0b1001, blinking: 0 });
+    light_only_player(&pad, 4, 4);
     fs::write(light(&pad, ":player-5").join("brightness"), "15").unwrap();
     expect_feedback(&pad, Feedback::HomeLed(1.0));
 }

@@ -1,8 +1,8 @@
 //! HD rumble as plain rumble.
 //!
-//! Each side of a pad has a motor that plays two frequency bands at once, four bytes for both. Amplitudes are
-//! coded in 101 steps on a curve that is a different power of two in each third (rumble_data_table.md of the
-//! notes; `joycon_rumble_amplitudes` in hid-nintendo.c has it as a table).
+//! Each side of a pad has a motor that plays two frequency bands at once, four bytes for both.
+//! Amplitudes are coded in 101 steps on a curve that is a different power of two in each third
+//! (rumble_data_table.md of the notes; `joycon_rumble_amplitudes` in hid-nintendo.c has it as a table).
 
 use crate::uhid::Feedback;
 
@@ -14,8 +14,8 @@ pub(in crate::uhid) struct Rumble {
 }
 
 impl Rumble {
-    /// Takes the eight bytes of a report, left side first; gives feedback when they change something. Every
-    /// report has them, also those that only switch a light.
+    /// Takes the eight bytes of a report, left side first; gives feedback when they change something.
+    /// Every report has them, also those that only switch a light.
     pub(super) fn update(&mut self, motors: &[u8; 8]) -> Option<Feedback> {
         let [left, right] = [&motors[..4], &motors[4..]].map(Bands::decode);
         // SDL plays a heavy motor as the low band and a light one as the high band, on both sides alike.

@@ -1,6 +1,7 @@
 //! The flash memory behind the pad's SPI bus, from which hosts read the calibration.
 //!
-//! Addresses and layouts: hid-nintendo.c (`JC_CAL_*`, `JC_IMU_CAL_*`) and spi_flash_notes.md of the notes.
+//! Addresses and layouts: hid-nintendo.c (`JC_CAL_*`, `JC_IMU_CAL_*`) and spi_flash_notes.md of the
+//! notes.
 
 use super::Kind;
 
@@ -20,12 +21,14 @@ pub(super) fn pack(first: u16, second: u16) -> [u8; 3] {
     [low, high & 0x0f | second_low, second_high]
 }
 
-/// The accelerometer's and the gyroscope's zero and sensitivity on all axes, as pads leave the factory: the
-/// ones with which hid-nintendo and SDL get along without any (`DFLT_ACCEL_SCALE`, `DFLT_GYRO_SCALE`).
+/// The accelerometer's and the gyroscope's zero and sensitivity on all axes, as pads leave the factory:
+/// the ones with which hid-nintendo and SDL get along without any (`DFLT_ACCEL_SCALE`,
+/// `DFLT_GYRO_SCALE`).
 const ACCEL_SCALE: u16 = 16384;
 const GYRO_SCALE: u16 = 13371;
 
-/// Reads flash memory; what is not known here is erased (all ones), like the user's calibration of a new pad.
+/// Reads flash memory; what is not known here is erased (all ones), like the user's calibration of a
+/// new pad.
 pub(super) fn read(kind: Kind, address: u32, data: &mut [u8]) {
     data.fill(0xff);
     let reach = pack(STICK_REACH, STICK_REACH);

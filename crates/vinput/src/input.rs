@@ -108,7 +108,7 @@ impl Frame {
             ControlKind::Key | ControlKind::Contact if value == 1.0 => (control.code(), 1),
             ControlKind::Key | ControlKind::Contact => return Err(refused("0 or 1".to_owned())),
             ControlKind::Absolute(axis) if (axis.lowest()..=1.0).contains(&value) => {
-                (control.code(), axis.scale(value))
+                (control.code(), axis.units(value))
             }
             ControlKind::Absolute(axis) => {
                 return Err(refused(format!("{} to 1", axis.lowest())));

@@ -1,6 +1,7 @@
 //! Controls: what a client can set on a device.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
@@ -75,6 +76,17 @@ impl Control {
     #[must_use]
     pub fn kind(&self) -> ControlKind {
         self.spec.kind
+    }
+
+    /// The values it takes in device units: 0 and 1 for a key or contact, the range of an absolute axis,
+    /// anything for a relative one, in 1/120 detent where it has a fine axis.
+    #[must_use]
+    pub fn units(&self) -> RangeInclusive<i32> {
+        match self.kind() {
+            ControlKind::Key | ControlKind::Contact => 0..=1,
+            ControlKind::Absolute(axis) => axis.min..=axis.max,
+            ControlKind::Relative { .. } => i32::MIN..=i32::MAX,
+        }
     }
 
     /// Which of the device's [contacts](crate::Profile::contacts) it belongs to, if to one.

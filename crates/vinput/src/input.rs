@@ -1,6 +1,7 @@
 //! From named controls to values in device units.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
@@ -108,7 +109,7 @@ impl Frame {
             ControlKind::Key | ControlKind::Contact if value == 1.0 => (control.code(), 1),
             ControlKind::Key | ControlKind::Contact => return Err(refused("0 or 1".to_owned())),
             ControlKind::Absolute(axis) if (axis.lowest()..=1.0).contains(&value) => {
-                (control.code(), axis.scale(value))
+                (control.code(), axis.units(value))
             }
             ControlKind::Absolute(axis) => {
                 return Err(refused(format!("{} to 1", axis.lowest())));
@@ -126,6 +127,25 @@ impl Frame {
                 let allowed = || format!("detents from -{most} to {most}");
                 (fine, units.ok_or_else(|| refused(allowed()))?)
             }
+        };
+        self.inputs.push(Input { code, slot: control.slot(), value });
+        Ok(())
+    }
+
+    /// Sets a control to a value in [device units](Control::units): for clients that read the same kind of
+    /// device, whose values need no arithmetic.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::Value`] if the control does not take the value. The frame is then as before.
+    pub fn set_units(&mut self, control: &Control, value: i32) -> Result<(), InputError> {
+        let units = control.units();
+        if !units.contains(&value) {
+            return Err(out_of_units(control.name(), value.to_string(), &units));
+        }
+        let code = match control.kind() {
+            ControlKind::Relative { hi_res: Some(fine) } => fine,
+            _ => control.code(),
         };
         self.inputs.push(Input { code, slot: control.slot(), value });
         Ok(())
@@ -169,6 +189,11 @@ impl fmt::Debug for Frame {
         }
         list.finish()
     }
+}
+
+fn out_of_units(control: &str, value: String, units: &RangeInclusive<i32>) -> InputError {
+    let allowed = format!("whole numbers from {} to {}", units.start(), units.end());
+    InputError::Value { control: control.to_owned(), value, allowed }
 }
 
 /// The integer that a float is, if it is one.
@@ -265,18 +290,10 @@ impl Profile {
     /// Reads the value of a code that the device reports.
     fn device_units(&self, code: EventCode, name: &str, value: &str) -> Result<i32, InputError> {
         let control = self.own_controls().find(|control| control.code() == code);
-        let range = match control.map(Control::kind) {
-            Some(ControlKind::Key) => 0..=1,
-            Some(ControlKind::Absolute(axis)) => axis.min..=axis.max,
-            Some(ControlKind::Relative { .. } | ControlKind::Contact) | None => i32::MIN..=i32::MAX,
-        };
-        value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-            InputError::Value {
-                control: name.to_owned(),
-                value: format!("{value:?}"),
-                allowed: format!("whole numbers from {} to {}", range.start(), range.end()),
-            }
-        })
+        // A fine axis is no control of its own.
+        let units = control.map_or(i32::MIN..=i32::MAX, Control::units);
+        let number = value.parse().ok().filter(|number| units.contains(number));
+        number.ok_or_else(|| out_of_units(name, format!("{value:?}"), &units))
     }
 
     fn unknown(&self, name: &str) -> InputError {

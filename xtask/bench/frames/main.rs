@@ -1,6 +1,6 @@
 //! `bench-frames ROUNDS`: frames through `vinput` against a bare loop that writes the same bytes.
 //!
-//! Two pads of one profile, in turns. A frame is whole when its reader, which is this program too, has found
+//! Pads of one profile, in turns. A frame is whole when its reader, which is this program too, has found
 //! the event node readable and has read it; so each frame crosses the kernel once in each direction.
 
 mod sys;
@@ -25,17 +25,20 @@ const RECORD: usize = size_of::<libc::input_event>();
 fn main() -> Result<()> {
     let rounds: usize = std::env::args().nth(1).context("how many rounds?")?.parse()?;
     let profile = Profile::builtin("xbox-one").context("no pad")?;
-    let mut ours = Ours::new(profile)?;
-    let mut bare = Bare::new(profile)?;
-    let (mut of_ours, mut of_bare) = (Measured::new(rounds), Measured::new(rounds));
+    let mut sides: [(&str, Box<dyn Side>, Measured); 3] = [
+        ("bare", Box::new(Bare::new(profile)?), Measured::new(rounds)),
+        ("units", Box::new(Ours::new(profile, Values::Units)?), Measured::new(rounds)),
+        ("scaled", Box::new(Ours::new(profile, Values::Scaled)?), Measured::new(rounds)),
+    ];
     for round in 0..=rounds {
-        // The first one of each is for warming up.
-        let counts = round > 0;
-        turn(&mut bare, counts.then_some(&mut of_bare))?;
-        turn(&mut ours, counts.then_some(&mut of_ours))?;
+        for (_, side, measured) in &mut sides {
+            // The first turn of each is for warming up.
+            turn(side.as_mut(), (round > 0).then_some(measured))?;
+        }
     }
-    of_bare.print("bare");
-    of_ours.print("vinput");
+    for (name, _, measured) in &mut sides {
+        measured.print(name);
+    }
     Ok(())
 }
 
@@ -109,8 +112,18 @@ fn device(profile: &Profile, phys: &str) -> Result<(Device, File)> {
     Ok((device, reader))
 }
 
+/// How a client says what it sets.
+#[derive(Clone, Copy)]
+enum Values {
+    /// In device units, as read from a device of the same kind.
+    Units,
+    /// From −1 to 1.
+    Scaled,
+}
+
 /// Through `vinput`: values of controls in, what changed out.
 struct Ours {
+    values: Values,
     device: Device,
     reader: File,
     frame: Frame,
@@ -118,21 +131,27 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(profile: &'static Profile) -> Result<Self> {
+    fn new(profile: &'static Profile, values: Values) -> Result<Self> {
         let (device, reader) = device(profile, "bench/vinput")?;
         let names = ["south", "lb", "lx", "ly", "rt"];
         let controls = names.map(|name| profile.control(name)).into_iter();
         let controls = controls.collect::<Option<_>>().context("a pad without controls")?;
-        Ok(Self { device, reader, frame: Frame::new(), controls })
+        Ok(Self { values, device, reader, frame: Frame::new(), controls })
     }
 }
 
 impl Side for Ours {
     fn write(&mut self, number: usize) -> Result<()> {
-        let value = if number.is_multiple_of(2) { 1.0 } else { 0.0 };
+        let is_on = number.is_multiple_of(2);
         self.frame.clear();
         for control in &self.controls {
-            self.frame.set(control, value)?;
+            match self.values {
+                Values::Units => {
+                    self.frame
+                        .set_units(control, if is_on { *control.units().end() } else { 0 })?;
+                }
+                Values::Scaled => self.frame.set(control, if is_on { 1.0 } else { 0.0 })?,
+            }
         }
         Ok(self.device.write(&self.frame)?)
     }

@@ -15,10 +15,12 @@ const GOAL: f64 = 0.95;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 const EXPLANATION: &str = "\
-In turns, two pads of one profile get 2000 frames each of five changes. A frame is written, its event node
+In turns, three pads of one profile get 2000 frames each of five changes. A frame is written, its event node
 becomes readable, and it is read, all by one thread.
-vinput: values of controls are set on a frame, and the device writes what is new.
-bare:   the same bytes, made beforehand, by write(2) alone.
+bare:   bytes that were made beforehand, by write(2) alone.
+units:  the same through vinput: controls are set on a frame in device units, the device writes what is new.
+scaled: likewise, with values from -1 to 1, whose arithmetic a processor without floating point, such as an
+        emulated one, takes long for.
 ";
 
 /// What the program printed of one side.
@@ -36,14 +38,15 @@ pub(crate) fn run_here(rounds: u32) -> Result<()> {
     let program = tools::target()?.join("release/bench-frames");
     let deadline = Instant::now() + PATIENCE;
     let output = Program::output(&program.to_string_lossy(), &[&rounds.to_string()], deadline)?;
-    let (bare, ours) = (side(&output, "bare")?, side(&output, "vinput")?);
+    let bare = side(&output, "bare")?;
+    let (units, scaled) = (side(&output, "units")?, side(&output, "scaled")?);
 
     println!("{EXPLANATION}");
     println!(
         "{:<8} {:>12} {:>16} {:>16} {:>12}",
         "", "frames/s", "readable, p50", "p99", "allocations"
     );
-    for (name, side) in [("bare", &bare), ("vinput", &ours)] {
+    for (name, side) in [("bare", &bare), ("units", &units), ("scaled", &scaled)] {
         let us = |ns: u64| format!("{}.{} us", ns / 1000, ns % 1000 / 100);
         println!(
             "{name:<8} {:>12.0} {:>16} {:>16} {:>12}",
@@ -58,9 +61,10 @@ pub(crate) fn run_here(rounds: u32) -> Result<()> {
         println!("This was emulated in software: hardware needs a small part of these times,");
         println!("and the ratio may be another there.");
     }
-    let ratio = ours.frames_per_second / bare.frames_per_second;
+    let ratio = units.frames_per_second / bare.frames_per_second;
     println!("vinput has {ratio:.3} of the bare loop's rate (must be at least {GOAL})");
-    ensure!(ours.allocations == 0, "vinput allocated {} times", ours.allocations);
+    let allocations = units.allocations + scaled.allocations;
+    ensure!(allocations == 0, "vinput allocated {allocations} times");
     ensure!(ratio >= GOAL, "vinput is not fast enough");
     Ok(())
 }

@@ -138,6 +138,20 @@ fn a_frame_sets_a_control_only_once() {
 }
 
 #[test]
+fn units_are_taken_as_they_are() {
+    let mut frame = Frame::new();
+    frame.set_units(pad().control("south").unwrap(), 1).unwrap();
+    frame.set_units(pad().control("lx").unwrap(), -16384).unwrap();
+    assert_eq!(frame, pad().frame(["south=1", "lx=-0.5"]).unwrap());
+    let error = frame.set_units(pad().control("lt").unwrap(), 1024).unwrap_err();
+    assert_eq!(error.to_string(), "lt takes whole numbers from 0 to 1023, not 1024");
+    assert_eq!(frame.events().count(), 2);
+    let mut frame = Frame::new();
+    frame.set_units(mouse().control("wheel").unwrap(), 60).unwrap();
+    assert_eq!(frame, mouse().frame(["wheel=0.5"]).unwrap());
+}
+
+#[test]
 fn a_frame_can_be_used_again() {
     let mut frame = pad().frame(["south=1"]).unwrap();
     frame.clear();

@@ -1,6 +1,7 @@
 //! Controls: what a client can set on a device.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
@@ -77,6 +78,17 @@ impl Control {
         self.spec.kind
     }
 
+    /// The values it takes in device units: 0 and 1 for a key or contact, the range of an absolute axis,
+    /// anything for a relative one, in 1/120 detent where it has a fine axis.
+    #[must_use]
+    pub fn units(&self) -> RangeInclusive<i32> {
+        match self.kind() {
+            ControlKind::Key | ControlKind::Contact => 0..=1,
+            ControlKind::Absolute(axis) => axis.min..=axis.max,
+            ControlKind::Relative { .. } => i32::MIN..=i32::MAX,
+        }
+    }
+
     /// Which of the device's [contacts](crate::Profile::contacts) it belongs to, if to one.
     #[must_use]
     pub fn slot(&self) -> Option<u8> {
@@ -106,12 +118,17 @@ impl Axis {
     /// at its maximum goes to its minimum at 1. Values outside are taken as the nearest end, and NaN as 0.
     #[must_use]
     pub fn scale(&self, value: f64) -> i32 {
-        let value = if value.is_nan() { 0.0 } else { value.clamp(self.lowest(), 1.0) };
+        self.units(if value.is_nan() { 0.0 } else { value.clamp(self.lowest(), 1.0) })
+    }
+
+    /// [`scale`](Self::scale) for a value that is in its range: on the way of every frame.
+    pub(crate) fn units(&self, value: f64) -> i32 {
         let end = if value < 0.0 || self.rest == self.max { self.min } else { self.max };
         let span = f64::from(end) - f64::from(self.rest);
         let units = f64::from(self.rest) + value.abs() * span;
+        // `round` is a call into the C library where the processor may be an old one.
         #[expect(clippy::cast_possible_truncation, reason = "rounded, and between min and max")]
-        let units = units.round() as i32;
+        let units = (units + 0.5_f64.copysign(units)) as i32;
         units
     }
 }

@@ -89,8 +89,8 @@ const SCENES: [(&str, &[Scene]); 6] = [
                 &["TABLET_TOOL_PROXIMITY & 108.00*/67.50* & proximity-in"],
             ),
             (&["tip=1 pressure=0.5 distance=0 tilt_x=0.5"], &["pressure: 0.50"]),
-            (&["stylus=1"], &["BTN_STYLUS (331) pressed"]),
-            (&["stylus=0"], &["BTN_STYLUS (331) released"]),
+            (&["stylus=1"], &["(BTN_STYLUS) pressed"]),
+            (&["stylus=0"], &["(BTN_STYLUS) released"]),
             (&["tip=0 pressure=0", "pen=0"], &["proximity-out"]),
             (
                 &["eraser=1", "tip=1 pressure=0.7"],

@@ -153,6 +153,25 @@ fn a_host_without_uinput() {
     daemon.plug("s", "xbox-one");
 }
 
+#[test]
+fn a_host_without_uhid() {
+    let daemon = Daemon::start();
+    let container = Container::start("nouhid");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let before = daemon.traces();
+    fs::rename("/dev/uhid", "/dev/uhid.away").unwrap();
+    let answer = daemon.call("POST", "/v1/sessions/s/devices", r#"{"profile":"dualsense"}"#);
+    let doctor = daemon.run(&["doctor"]);
+    fs::rename("/dev/uhid.away", "/dev/uhid").unwrap();
+    problem(answer, 503, "no-uhid", "/dev/uhid");
+    // The rest works, so it is no failure.
+    assert_eq!(doctor.status.code(), Some(0), "{doctor:?}");
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.contains("warning uhid") && doctor.contains("no motion sensors"), "{doctor}");
+    assert_eq!(daemon.traces(), before);
+    daemon.plug("s", "dualsense-uinput");
+}
+
 /// The kernel reports success for a device that got no event node; for us it is an error. Here the handler is
 /// missing; with every minor taken it looks the same.
 #[test]

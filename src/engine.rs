@@ -68,7 +68,7 @@ impl Engine {
         if let Err(why) = &grants {
             tracing::error!(why, "no device can be granted to a container on this host");
         }
-        Ok(Self {
+        let engine = Self {
             config,
             staging,
             reaper: Reaper::new().map_err(StartError::Reaper)?,
@@ -77,7 +77,10 @@ impl Engine {
             claims: Mutex::default(),
             last_seqnum: AtomicU64::new(0),
             hwdb: Mutex::default(),
-        })
+        };
+        // Read now, so that no plug has to wait for it.
+        engine.hwdb();
+        Ok(engine)
     }
 
     /// The grants.

@@ -89,6 +89,8 @@ pub fn run(mut say: impl FnMut(&str)) -> Result<(), SetupError> {
     }
     for (command, needed) in [
         (&["modprobe", "-a", "uinput", "joydev"][..], true),
+        // Without these there are no whole pads; `doctor` says what that means.
+        (&["modprobe", "-a", "uhid", "hid-playstation", "hid-nintendo"][..], false),
         // A host without udevd has no desktop to protect.
         (&["udevadm", "control", "--reload"][..], false),
     ] {

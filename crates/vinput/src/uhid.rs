@@ -43,6 +43,7 @@ mod mac;
 mod model;
 mod pad;
 mod playstation;
+mod reservation;
 mod state;
 mod switch;
 mod watch;
@@ -63,6 +64,7 @@ pub use self::error::{CreateError, WriteError};
 pub use self::feedback::{Feedback, MuteLed, Trigger};
 pub use self::mac::{Mac, MacError};
 pub use self::model::Model;
+use self::reservation::Reservation;
 pub use self::state::{Battery, Button, Buttons, STANDARD_GRAVITY, State, Touch};
 use self::watch::{Bound, Watch};
 use crate::node::SysfsError;
@@ -92,6 +94,8 @@ pub struct Device {
     driver: String,
     syspath: PathBuf,
     nodes: Vec<Node>,
+    /// Dropped after the core, with which the pad goes.
+    _reservation: Reservation,
 }
 
 impl Device {
@@ -113,9 +117,11 @@ impl Device {
         mac: Mac,
     ) -> Result<Self, CreateError> {
         watch::check_host(mac)?;
+        let path = Path::new(DEFAULT_PATH);
+        let reservation = Reservation::take(mac)
+            .ok_or_else(|| CreateError::DuplicateMac { mac, other: path.to_owned() })?;
         // Before the pad is there, so that nothing about it is missed.
         let watch = Watch::new().map_err(CreateError::Listen)?;
-        let path = Path::new(DEFAULT_PATH);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -149,6 +155,7 @@ impl Device {
             driver: String::new(),
             syspath: PathBuf::new(),
             nodes: Vec::new(),
+            _reservation: reservation,
         };
         let Bound { syspath, driver } = watch.wait(model, mac, &device.core.stopped, PATIENCE)?;
         device.nodes = nodes_of(&syspath)?;

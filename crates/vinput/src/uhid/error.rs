@@ -48,7 +48,8 @@ pub enum CreateError {
     DuplicateMac {
         /// The address.
         mac: Mac,
-        /// The other device's directory in sysfs.
+        /// The other device's directory in sysfs; /dev/uhid for a pad that this process is just making
+        /// or closing.
         other: PathBuf,
     },
     /// The kernel has no hidraw node left for the pad.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::thread;
 
 use evdev::{FFEffectData, FFEffectKind, FFReplay, FFTrigger};
 use vinput::Reaper;
@@ -68,6 +69,24 @@ fn a_second_pad_with_the_same_address_is_refused_with_the_first_ones_name() {
         let CreateError::DuplicateMac { mac, other } = error else { panic!("{error:?}") };
         assert_eq!(mac, pad.mac());
         assert_eq!(fs::canonicalize(other).unwrap(), pad.syspath());
+    }
+}
+
+#[test]
+fn of_two_pads_made_at_once_with_one_address_one_is_made() {
+    if create(Model::DualSense, "race").is_none() {
+        return;
+    }
+    for _ in 0..5 {
+        let [first, second] = thread::scope(|scope| {
+            [(), ()]
+                .map(|()| scope.spawn(|| try_create(Model::DualSense, "race")))
+                .map(|thread| thread.join().unwrap())
+        });
+        let (made, refused) = if first.is_ok() { (first, second) } else { (second, first) };
+        assert!(made.unwrap().syspath().exists());
+        let error = refused.unwrap_err();
+        assert!(matches!(error, CreateError::DuplicateMac { .. }), "{error:?}");
     }
 }
 

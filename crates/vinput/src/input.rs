@@ -139,15 +139,11 @@ impl Frame {
     ///
     /// [`InputError::Value`] if the control does not take the value. The frame is then as before.
     pub fn set_units(&mut self, control: &Control, value: i32) -> Result<(), InputError> {
-        let units = control.units();
-        if !units.contains(&value) {
-            return Err(out_of_units(control.name(), value.to_string(), &units));
+        let (least, greatest) = control.limits();
+        if value < least || value > greatest {
+            return Err(out_of_units(control.name(), value.to_string(), &control.units()));
         }
-        let code = match control.kind() {
-            ControlKind::Relative { hi_res: Some(fine) } => fine,
-            _ => control.code(),
-        };
-        self.inputs.push(Input { code, slot: control.slot(), value });
+        self.inputs.push(Input { code: control.input_code(), slot: control.slot(), value });
         Ok(())
     }
 

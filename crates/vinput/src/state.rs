@@ -46,7 +46,7 @@ struct Place {
 /// The events of one `write(2)`, encoded.
 #[derive(Debug)]
 struct Report {
-    records: Vec<u8>,
+    records: Vec<[u8; Event::SIZE]>,
 }
 
 impl State {
@@ -77,7 +77,7 @@ impl State {
         // A wheel reports two events.
         let touch = state.touch.as_ref().map_or(0, Touch::most_events);
         let most = 2 * state.places.len() + touch + 1;
-        state.report.records.reserve_exact(most * Event::SIZE);
+        state.report.records.reserve_exact(most);
         state
     }
 
@@ -101,7 +101,7 @@ impl State {
         if !self.report.records.is_empty() {
             self.report.push(Event::SYN_REPORT);
         }
-        &self.report.records
+        self.report.records.as_flattened()
     }
 
     fn set(&mut self, input: &Input) {
@@ -180,7 +180,7 @@ fn detents(turned: &mut i32, units: i32) -> i32 {
 
 impl Report {
     fn push(&mut self, event: Event) {
-        self.records.extend_from_slice(&event.encode());
+        self.records.push(event.encode());
     }
 }
 

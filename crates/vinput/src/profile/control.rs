@@ -82,10 +82,24 @@ impl Control {
     /// anything for a relative one, in 1/120 detent where it has a fine axis.
     #[must_use]
     pub fn units(&self) -> RangeInclusive<i32> {
-        match self.kind() {
-            ControlKind::Key | ControlKind::Contact => 0..=1,
-            ControlKind::Absolute(axis) => axis.min..=axis.max,
-            ControlKind::Relative { .. } => i32::MIN..=i32::MAX,
+        let (least, greatest) = self.limits();
+        least..=greatest
+    }
+
+    /// The ends of [`units`](Self::units), on the way of every frame.
+    pub(crate) fn limits(&self) -> (i32, i32) {
+        match &self.spec.kind {
+            ControlKind::Key | ControlKind::Contact => (0, 1),
+            ControlKind::Absolute(axis) => (axis.min, axis.max),
+            ControlKind::Relative { .. } => (i32::MIN, i32::MAX),
+        }
+    }
+
+    /// The code that a value in [`units`](Self::units) is for.
+    pub(crate) fn input_code(&self) -> EventCode {
+        match &self.spec.kind {
+            ControlKind::Relative { hi_res: Some(fine) } => *fine,
+            _ => self.spec.code,
         }
     }
 

@@ -127,14 +127,16 @@ struct Ours {
     device: Device,
     reader: File,
     frame: Frame,
-    controls: Vec<&'static Control>,
+    /// Five controls, and the units that they are set to in every other frame; 0 in between.
+    controls: Vec<(&'static Control, i32)>,
 }
 
 impl Ours {
     fn new(profile: &'static Profile, values: Values) -> Result<Self> {
         let (device, reader) = device(profile, "bench/vinput")?;
         let names = ["south", "lb", "lx", "ly", "rt"];
-        let controls = names.map(|name| profile.control(name)).into_iter();
+        let find = |name| profile.control(name).map(|control| (control, *control.units().end()));
+        let controls = names.map(find).into_iter();
         let controls = controls.collect::<Option<_>>().context("a pad without controls")?;
         Ok(Self { values, device, reader, frame: Frame::new(), controls })
     }
@@ -144,12 +146,9 @@ impl Side for Ours {
     fn write(&mut self, number: usize) -> Result<()> {
         let is_on = number.is_multiple_of(2);
         self.frame.clear();
-        for control in &self.controls {
+        for (control, on) in &self.controls {
             match self.values {
-                Values::Units => {
-                    self.frame
-                        .set_units(control, if is_on { *control.units().end() } else { 0 })?;
-                }
+                Values::Units => self.frame.set_units(control, if is_on { *on } else { 0 })?,
                 Values::Scaled => self.frame.set(control, if is_on { 1.0 } else { 0.0 })?,
             }
         }

@@ -17,6 +17,8 @@ pub struct Control {
     pub(super) name: String,
     pub(super) spec: Spec,
     pub(super) slot: Option<u8>,
+    /// Its place among the controls of its device.
+    pub(crate) index: usize,
 }
 
 /// How a control's values are understood.

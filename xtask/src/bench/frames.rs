@@ -11,14 +11,14 @@ use crate::tools;
 /// Least rate, as a part of the bare loop's.
 const GOAL: f64 = 0.95;
 
-/// Emulated, a round takes about half a second.
+/// Emulated, a round takes less than a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 const EXPLANATION: &str = "\
-In turns, three pads of one profile get 2000 frames each of five changes. A frame is written, its event node
+In turns, three pads of one profile get 200 frames each of five changes. A frame is written, its event node
 becomes readable, and it is read, all by one thread.
-bare:   bytes that were made beforehand, by write(2) alone.
-units:  the same through vinput: controls are set on a frame in device units, the device writes what is new.
+bare:   an array of events is filled in, and written by write(2), as a C program does.
+units:  the same bytes through vinput: controls are set on a frame in device units, the device writes what is new.
 scaled: likewise, with values from -1 to 1, whose arithmetic a processor without floating point, such as an
         emulated one, takes long for.
 ";

@@ -147,10 +147,11 @@ impl Frame {
     /// # Errors
     ///
     /// [`InputError::Value`] if the control does not take the value. The frame is then as before.
+    #[inline]
     pub fn set_units(&mut self, control: &Control, value: i32) -> Result<(), InputError> {
         let (least, greatest) = control.limits();
         if value < least || value > greatest {
-            return Err(out_of_units(control.name(), value.to_string(), &control.units()));
+            return Err(refused_units(control, value));
         }
         let code = control.input_code();
         self.inputs.push(Input { code, index: control.index, slot: control.slot(), value });
@@ -170,6 +171,7 @@ impl Frame {
     }
 
     /// Makes it set nothing again, without giving its memory back: for a frame that is used many times.
+    #[inline]
     pub fn clear(&mut self) {
         self.inputs.clear();
     }
@@ -195,6 +197,11 @@ impl fmt::Debug for Frame {
         }
         list.finish()
     }
+}
+
+#[cold]
+fn refused_units(control: &Control, value: i32) -> InputError {
+    out_of_units(control.name(), value.to_string(), &control.units())
 }
 
 fn out_of_units(control: &str, value: String, units: &RangeInclusive<i32>) -> InputError {

@@ -89,6 +89,7 @@ impl Control {
     }
 
     /// The ends of [`units`](Self::units), on the way of every frame.
+    #[inline]
     pub(crate) fn limits(&self) -> (i32, i32) {
         match &self.spec.kind {
             ControlKind::Key | ControlKind::Contact => (0, 1),
@@ -98,6 +99,7 @@ impl Control {
     }
 
     /// The code that a value in [`units`](Self::units) is for.
+    #[inline]
     pub(crate) fn input_code(&self) -> EventCode {
         match &self.spec.kind {
             ControlKind::Relative { hi_res: Some(fine) } => *fine,
@@ -107,6 +109,7 @@ impl Control {
 
     /// Which of the device's [contacts](crate::Profile::contacts) it belongs to, if to one.
     #[must_use]
+    #[inline]
     pub fn slot(&self) -> Option<u8> {
         self.slot
     }

@@ -67,7 +67,7 @@ enum Bench {
         #[arg(long)]
         here: bool,
         /// How many turns of each to measure.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 500)]
         rounds: u32,
     },
 }

@@ -33,6 +33,7 @@ impl Event {
     /// The end of a frame: `EV_SYN`, `SYN_REPORT`.
     pub(crate) const SYN_REPORT: Self = Self { kind: 0, code: 0, value: 0 };
 
+    #[inline]
     pub(crate) fn encode(self) -> [u8; Self::SIZE] {
         let mut record = [0; Self::SIZE];
         record[KIND..KIND + 2].copy_from_slice(&self.kind.to_ne_bytes());

@@ -22,9 +22,11 @@ pub struct Frame {
 }
 
 /// One thing that a frame sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct Input {
     pub(crate) code: EventCode,
+    /// The control's place among those of its device; `usize::MAX` for a code that is none.
+    pub(crate) index: usize,
     /// The contact that it is about, if about one.
     pub(crate) slot: Option<u8>,
     /// In device units. For `ABS_MT_TRACKING_ID`, 1 is down and 0 is up.
@@ -69,6 +71,13 @@ pub enum InputError {
         /// The control or code.
         control: String,
     },
+}
+
+/// Where a code was found is not what is set.
+impl PartialEq for Input {
+    fn eq(&self, other: &Self) -> bool {
+        (self.code, self.slot, self.value) == (other.code, other.slot, other.value)
+    }
 }
 
 impl Frame {
@@ -128,7 +137,7 @@ impl Frame {
                 (fine, units.ok_or_else(|| refused(allowed()))?)
             }
         };
-        self.inputs.push(Input { code, slot: control.slot(), value });
+        self.inputs.push(Input { code, index: control.index, slot: control.slot(), value });
         Ok(())
     }
 
@@ -138,16 +147,14 @@ impl Frame {
     /// # Errors
     ///
     /// [`InputError::Value`] if the control does not take the value. The frame is then as before.
+    #[inline]
     pub fn set_units(&mut self, control: &Control, value: i32) -> Result<(), InputError> {
-        let units = control.units();
-        if !units.contains(&value) {
-            return Err(out_of_units(control.name(), value.to_string(), &units));
+        let (least, greatest) = control.limits();
+        if value < least || value > greatest {
+            return Err(refused_units(control, value));
         }
-        let code = match control.kind() {
-            ControlKind::Relative { hi_res: Some(fine) } => fine,
-            _ => control.code(),
-        };
-        self.inputs.push(Input { code, slot: control.slot(), value });
+        let code = control.input_code();
+        self.inputs.push(Input { code, index: control.index, slot: control.slot(), value });
         Ok(())
     }
 
@@ -164,6 +171,7 @@ impl Frame {
     }
 
     /// Makes it set nothing again, without giving its memory back: for a frame that is used many times.
+    #[inline]
     pub fn clear(&mut self) {
         self.inputs.clear();
     }
@@ -181,7 +189,7 @@ impl Frame {
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for Input { code, slot, value } in &self.inputs {
+        for Input { code, slot, value, .. } in &self.inputs {
             match slot {
                 None => list.entry(&format_args!("{code}={value}")),
                 Some(slot) => list.entry(&format_args!("{code}[{slot}]={value}")),
@@ -189,6 +197,11 @@ impl fmt::Debug for Frame {
         }
         list.finish()
     }
+}
+
+#[cold]
+fn refused_units(control: &Control, value: i32) -> InputError {
+    out_of_units(control.name(), value.to_string(), &control.units())
 }
 
 fn out_of_units(control: &str, value: String, units: &RangeInclusive<i32>) -> InputError {
@@ -256,7 +269,8 @@ impl Profile {
                 }
                 ControlKind::Absolute(_) | ControlKind::Relative { .. } => return None,
             };
-            Some(Input { code: control.code(), slot: control.slot(), value })
+            let (code, slot) = (control.code(), control.slot());
+            Some(Input { code, index: control.index, slot, value })
         });
         Frame { inputs: inputs.collect() }
     }
@@ -278,7 +292,7 @@ impl Profile {
                 .filter(|code| reported.any(|known| known == *code))
                 .ok_or_else(|| self.unknown(name))?;
             let value = self.device_units(code, name, value)?;
-            one.inputs.push(Input { code, slot: None, value });
+            one.inputs.push(Input { code, index: usize::MAX, slot: None, value });
         }
         if one.inputs.iter().any(|input| frame.has(input)) {
             return Err(InputError::Repeated { control: name.to_owned() });

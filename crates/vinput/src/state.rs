@@ -8,23 +8,14 @@ use crate::input::Input;
 use crate::profile::{ControlKind, HI_RES_PER_DETENT};
 use crate::{EventCode, EventType, Frame, Profile};
 
-/// Numbers of codes by type: `KEY_CNT`, `REL_CNT` and `ABS_CNT` of include/uapi/linux/input-event-codes.h.
-const KEYS: usize = 0x300;
-const RELS: usize = 0x10;
-const ABSS: usize = 0x40;
-
-/// In `State::index`: not a code of this device.
-const NONE: u16 = u16::MAX;
-
 /// What a device is set to, and what of that programs have been told.
 ///
 /// Everything is allocated when it is made. A frame costs time by what it sets and by what is new in it, not
 /// by what the device has.
 #[derive(Debug)]
 pub(crate) struct State {
+    /// Those of the device's own controls at their index, then those of codes that follow from them.
     places: Vec<Place>,
-    /// The place of each code, by type and code.
-    index: Vec<u16>,
     /// A bit per place that may have something new.
     dirty: Vec<u64>,
     touch: Option<Touch>,
@@ -46,7 +37,7 @@ struct Place {
 /// The events of one `write(2)`, encoded.
 #[derive(Debug)]
 struct Report {
-    records: Vec<u8>,
+    records: Vec<[u8; Event::SIZE]>,
 }
 
 impl State {
@@ -54,36 +45,33 @@ impl State {
     pub(crate) fn new(profile: &Profile) -> Self {
         let mut state = Self {
             places: Vec::new(),
-            index: vec![NONE; KEYS + RELS + ABSS],
             dirty: Vec::new(),
             touch: profile.contacts().map(Touch::new),
             report: Report { records: Vec::new() },
         };
+        let mut wheels = Vec::new();
         for control in profile.own_controls() {
             match control.kind() {
                 ControlKind::Absolute(axis) => state.add(control.code(), axis.rest, None),
-                ControlKind::Relative { hi_res } => {
-                    state.add(control.code(), 0, None);
-                    if let Some(fine) = hi_res {
-                        state.add(fine, 0, Some((control.code(), 0)));
-                    }
+                ControlKind::Relative { hi_res: Some(fine) } => {
+                    state.add(fine, 0, Some((control.code(), 0)));
+                    wheels.push(control.code());
                 }
-                ControlKind::Key | ControlKind::Contact => state.add(control.code(), 0, None),
+                _ => state.add(control.code(), 0, None),
             }
         }
+        wheels.into_iter().for_each(|wheel| state.add(wheel, 0, None));
         for (code, axis) in profile.contacts().into_iter().flat_map(|it| it.emulated()) {
             state.add(*code, axis.map_or(0, |axis| axis.rest), None);
         }
         // A wheel reports two events.
         let touch = state.touch.as_ref().map_or(0, Touch::most_events);
         let most = 2 * state.places.len() + touch + 1;
-        state.report.records.reserve_exact(most * Event::SIZE);
+        state.report.records.reserve_exact(most);
         state
     }
 
     fn add(&mut self, code: EventCode, value: i32, wheel: Option<(EventCode, i32)>) {
-        let Some(entry) = entry(code).and_then(|entry| self.index.get_mut(entry)) else { return };
-        *entry = u16::try_from(self.places.len()).unwrap_or(NONE);
         self.places.push(Place { code, value, reported: value, wheel });
         self.dirty.resize(self.places.len().div_ceil(64), 0);
     }
@@ -101,22 +89,27 @@ impl State {
         if !self.report.records.is_empty() {
             self.report.push(Event::SYN_REPORT);
         }
-        &self.report.records
+        self.report.records.as_flattened()
     }
 
     fn set(&mut self, input: &Input) {
         match (input.slot, &mut self.touch) {
-            (None, _) => self.set_code(input.code, input.value),
+            (None, _) => self.set_code(input.index, input.code, input.value),
             (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
             (Some(_), None) => {}
         }
     }
 
-    fn set_code(&mut self, code: EventCode, value: i32) {
-        let place = entry(code).and_then(|entry| self.index.get(entry)).map(|it| usize::from(*it));
-        let Some((at, place)) = place.and_then(|at| Some((at, self.places.get_mut(at)?))) else {
-            return;
+    /// `index` is where the code is, if it is of a control of this device; if not, it is looked for.
+    fn set_code(&mut self, index: usize, code: EventCode, value: i32) {
+        let at = match self.places.get(index) {
+            Some(place) if place.code == code => index,
+            _ => match self.places.iter().position(|place| place.code == code) {
+                Some(at) => at,
+                None => return,
+            },
         };
+        let place = &mut self.places[at];
         place.value = match code.kind {
             EventType::Rel => place.value.saturating_add(value),
             _ => value,
@@ -129,7 +122,7 @@ impl State {
         let Some(mut touch) = self.touch.take() else { return };
         let report = &mut self.report;
         if touch.report(|event| report.push(event)) {
-            touch.emulate(|code, value| self.set_code(code, value));
+            touch.emulate(|code, value| self.set_code(usize::MAX, code, value));
         }
         self.touch = Some(touch);
     }
@@ -180,18 +173,7 @@ fn detents(turned: &mut i32, units: i32) -> i32 {
 
 impl Report {
     fn push(&mut self, event: Event) {
-        self.records.extend_from_slice(&event.encode());
-    }
-}
-
-/// Where `State::index` has a code.
-fn entry(code: EventCode) -> Option<usize> {
-    let number = usize::from(code.code);
-    match code.kind {
-        EventType::Key if number < KEYS => Some(number),
-        EventType::Rel if number < RELS => Some(KEYS + number),
-        EventType::Abs if number < ABSS => Some(KEYS + RELS + number),
-        _ => None,
+        self.records.push(event.encode());
     }
 }
 

@@ -16,8 +16,8 @@ use vinput::profile::Control;
 use vinput::uinput::Device;
 use vinput::{DeviceName, Frame, Profile};
 
-/// Frames per turn.
-const FRAMES: usize = 2_000;
+/// Frames per turn: short, so that whatever else the machine does meets all sides alike.
+const FRAMES: usize = 200;
 
 /// Of `struct input_event`.
 const RECORD: usize = size_of::<libc::input_event>();
@@ -52,13 +52,15 @@ trait Side {
 /// What was measured of a side.
 struct Measured {
     nanoseconds: Vec<u64>,
-    busy: f64,
+    /// The length of each turn.
+    turns: Vec<f64>,
     allocations: u64,
 }
 
 impl Measured {
     fn new(rounds: usize) -> Self {
-        Self { nanoseconds: Vec::with_capacity(rounds * FRAMES), busy: 0.0, allocations: 0 }
+        let nanoseconds = Vec::with_capacity(rounds * FRAMES);
+        Self { nanoseconds, turns: Vec::with_capacity(rounds), allocations: 0 }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -66,7 +68,9 @@ impl Measured {
         self.nanoseconds.sort_unstable();
         let count = self.nanoseconds.len();
         let at = |percent: usize| self.nanoseconds.get(count * percent / 100).copied().unwrap_or(0);
-        let rate = count as f64 / self.busy;
+        // The median turn: a turn in which the machine did something else is no measurement.
+        self.turns.sort_unstable_by(f64::total_cmp);
+        let rate = FRAMES as f64 / self.turns.get(self.turns.len() / 2).copied().unwrap_or(0.0);
         println!("{name} {rate:.0} {} {} {}", at(50), at(99), self.allocations);
     }
 }
@@ -90,7 +94,7 @@ fn turn(side: &mut dyn Side, measured: Option<&mut Measured>) -> Result<()> {
     let allocations = sys::count() - allocations;
     if let Some(measured) = measured {
         measured.nanoseconds.extend(times);
-        measured.busy += busy.as_secs_f64();
+        measured.turns.push(busy.as_secs_f64());
         measured.allocations += allocations;
     }
     Ok(())
@@ -127,14 +131,16 @@ struct Ours {
     device: Device,
     reader: File,
     frame: Frame,
-    controls: Vec<&'static Control>,
+    /// Five controls, and the units that they are set to in every other frame; 0 in between.
+    controls: Vec<(&'static Control, i32)>,
 }
 
 impl Ours {
     fn new(profile: &'static Profile, values: Values) -> Result<Self> {
         let (device, reader) = device(profile, "bench/vinput")?;
         let names = ["south", "lb", "lx", "ly", "rt"];
-        let controls = names.map(|name| profile.control(name)).into_iter();
+        let find = |name| profile.control(name).map(|control| (control, *control.units().end()));
+        let controls = names.map(find).into_iter();
         let controls = controls.collect::<Option<_>>().context("a pad without controls")?;
         Ok(Self { values, device, reader, frame: Frame::new(), controls })
     }
@@ -144,12 +150,9 @@ impl Side for Ours {
     fn write(&mut self, number: usize) -> Result<()> {
         let is_on = number.is_multiple_of(2);
         self.frame.clear();
-        for control in &self.controls {
+        for (control, on) in &self.controls {
             match self.values {
-                Values::Units => {
-                    self.frame
-                        .set_units(control, if is_on { *control.units().end() } else { 0 })?;
-                }
+                Values::Units => self.frame.set_units(control, if is_on { *on } else { 0 })?,
                 Values::Scaled => self.frame.set(control, if is_on { 1.0 } else { 0.0 })?,
             }
         }
@@ -161,11 +164,10 @@ impl Side for Ours {
     }
 }
 
-/// The same bytes, made beforehand, by `write(2)` alone.
+/// The same bytes as a C program writes them: an array of events is filled in, and `write(2)`.
 struct Bare {
     uinput: File,
     reader: File,
-    frames: [Vec<u8>; 2],
     _device: Device,
 }
 
@@ -173,26 +175,24 @@ impl Bare {
     fn new(profile: &'static Profile) -> Result<Self> {
         let (device, reader) = device(profile, "bench/bare")?;
         let uinput = File::from(device.as_fd().try_clone_to_owned()?);
-        // BTN_SOUTH, BTN_TL, ABS_X, ABS_Y, ABS_RZ, SYN_REPORT.
-        let frame = |key, stick, trigger| {
-            let events = [
-                (1, 0x130, key),
-                (1, 0x136, key),
-                (3, 0, stick),
-                (3, 1, stick),
-                (3, 5, trigger),
-                (0, 0, 0),
-            ];
-            events.into_iter().flat_map(record).collect()
-        };
-        let frames = [frame(1, 32767, 1023), frame(0, 0, 0)];
-        Ok(Self { uinput, reader, frames, _device: device })
+        Ok(Self { uinput, reader, _device: device })
     }
 }
 
 impl Side for Bare {
     fn write(&mut self, number: usize) -> Result<()> {
-        let frame = &self.frames[number % 2];
+        let is_on = number.is_multiple_of(2);
+        let (key, stick, trigger) = if is_on { (1, 32767, 1023) } else { (0, 0, 0) };
+        // BTN_SOUTH, BTN_TL, ABS_X, ABS_Y, ABS_RZ, SYN_REPORT.
+        let frame = [
+            record(1, 0x130, key),
+            record(1, 0x136, key),
+            record(3, 0, stick),
+            record(3, 1, stick),
+            record(3, 5, trigger),
+            record(0, 0, 0),
+        ];
+        let frame = frame.as_flattened();
         ensure!(self.uinput.write(frame)? == frame.len(), "a short write");
         Ok(())
     }
@@ -203,7 +203,7 @@ impl Side for Bare {
 }
 
 /// A `struct input_event` without its time.
-fn record((kind, code, value): (u16, u16, i32)) -> [u8; RECORD] {
+fn record(kind: u16, code: u16, value: i32) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     record[RECORD - 8..RECORD - 6].copy_from_slice(&kind.to_ne_bytes());
     record[RECORD - 6..RECORD - 4].copy_from_slice(&code.to_ne_bytes());

@@ -17,6 +17,8 @@ pub struct Control {
     pub(super) name: String,
     pub(super) spec: Spec,
     pub(super) slot: Option<u8>,
+    /// Its place among the controls of its device.
+    pub(crate) index: usize,
 }
 
 /// How a control's values are understood.
@@ -82,15 +84,32 @@ impl Control {
     /// anything for a relative one, in 1/120 detent where it has a fine axis.
     #[must_use]
     pub fn units(&self) -> RangeInclusive<i32> {
-        match self.kind() {
-            ControlKind::Key | ControlKind::Contact => 0..=1,
-            ControlKind::Absolute(axis) => axis.min..=axis.max,
-            ControlKind::Relative { .. } => i32::MIN..=i32::MAX,
+        let (least, greatest) = self.limits();
+        least..=greatest
+    }
+
+    /// The ends of [`units`](Self::units), on the way of every frame.
+    #[inline]
+    pub(crate) fn limits(&self) -> (i32, i32) {
+        match &self.spec.kind {
+            ControlKind::Key | ControlKind::Contact => (0, 1),
+            ControlKind::Absolute(axis) => (axis.min, axis.max),
+            ControlKind::Relative { .. } => (i32::MIN, i32::MAX),
+        }
+    }
+
+    /// The code that a value in [`units`](Self::units) is for.
+    #[inline]
+    pub(crate) fn input_code(&self) -> EventCode {
+        match &self.spec.kind {
+            ControlKind::Relative { hi_res: Some(fine) } => *fine,
+            _ => self.spec.code,
         }
     }
 
     /// Which of the device's [contacts](crate::Profile::contacts) it belongs to, if to one.
     #[must_use]
+    #[inline]
     pub fn slot(&self) -> Option<u8> {
         self.slot
     }

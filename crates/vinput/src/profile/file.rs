@@ -210,7 +210,7 @@ fn controls(
         if is_of_contacts(spec.code) {
             return Err(invalid(key, format!("{} belongs in [contacts.axes]", spec.code)));
         }
-        controls.push(Control { name, spec, slot: None });
+        controls.push(Control { name, spec, slot: None, index: 0 });
     }
     for spec in keys {
         let Some(name) = spec.code.name().and_then(|name| name.strip_prefix("KEY_")) else {
@@ -220,12 +220,15 @@ fn controls(
         if controls.iter().any(|control| control.name == name) {
             return Err(invalid("keys", format!("there is a control {name:?} already")));
         }
-        controls.push(Control { name, spec: *spec, slot: None });
+        controls.push(Control { name, spec: *spec, slot: None, index: 0 });
     }
     if controls.is_empty() && contacts.is_none() {
         return Err(invalid("controls", "name at least one control, here or in `keys`"));
     }
     controls.sort_by_key(Control::code);
+    for (index, control) in controls.iter_mut().enumerate() {
+        control.index = index;
+    }
     let emulated = contacts.into_iter().flat_map(|contacts| &contacts.emulated);
     let mut codes: BTreeMap<EventCode, &str> =
         emulated.map(|(code, _)| (*code, "contacts")).collect();

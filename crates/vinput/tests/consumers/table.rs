@@ -17,6 +17,10 @@ const END: &str = "<!-- End of the table. -->\n";
 
 /// Holds what a program found of each profile against the table, or writes it.
 pub(crate) fn check(column: &str, found: &[(&Profile, String)]) {
+    // Debian 12 has older programs, for which it is enough that every control arrived.
+    if env::var("HOTSEAT_VM").as_deref() != Ok("trixie") {
+        return;
+    }
     let column = COLUMNS.iter().position(|known| *known == column).unwrap();
     let path = path();
     let text = fs::read_to_string(&path).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use device_gate::Container;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         uinput(Engine::uinput_path()),
         uhid(Path::new(vinput::uhid::DEFAULT_PATH)),
         joydev(),
-        profiles(&engine.config.profiles),
+        profiles(engine.config.profiles.clone()).await,
         grants(engine),
         Check::ok("staging", format!("mounted at {}", engine.config.stage.display())),
         seat_rules(),
@@ -130,20 +130,24 @@ fn joydev() -> Check {
     }
 }
 
-/// The user's own profiles. A few short files, read like the others that this looks at.
-fn profiles(directory: &Path) -> Check {
-    let shown = directory.display();
+/// The user's own profiles.
+async fn profiles(directory: PathBuf) -> Check {
+    let shown = directory.display().to_string();
     let hint = "mend or remove the file; it is read again when it is asked for";
-    match crate::profiles::list(directory) {
-        Ok((profiles, wrong)) if wrong.is_empty() => Check::ok(
+    let listed = tokio::task::spawn_blocking(move || crate::profiles::list(&directory));
+    match listed.await {
+        Ok(Ok((profiles, wrong))) if wrong.is_empty() => Check::ok(
             "profiles",
             format!("{} can be plugged; your own are in {shown}", profiles.len()),
         ),
-        Ok((_, wrong)) => {
+        Ok(Ok((_, wrong))) => {
             let all: Vec<_> = wrong.iter().map(|error| chain(error)).collect();
             Check::not("profiles", Status::Warning, all.join("; "), hint)
         }
-        Err(error) => Check::not("profiles", Status::Warning, chain(&error), "is it a directory?"),
+        Ok(Err(error)) => {
+            Check::not("profiles", Status::Warning, chain(&error), "is it a directory?")
+        }
+        Err(error) => Check::not("profiles", Status::Warning, error.to_string(), hint),
     }
 }
 

@@ -92,15 +92,15 @@ impl Engine {
         self.grants.as_ref().map_err(|why| GrantsUnavailable(why.clone()))
     }
 
-    /// Now, with an event number that no earlier message had. The kernel's own numbers are followed, so that
-    /// forged and real ones stay near each other.
+    /// Now, with the number of the next event: after the kernel's last one, and after all that were taken here
+    /// before. For messages about what the kernel has not said, or not yet, such as a device's end.
     pub(crate) fn stamp(&self) -> Result<Stamp, StampError> {
         let now = Stamp::now()?;
-        let next = |last| Some(now.seqnum.max(last + 1));
-        let last = match self.last_seqnum.fetch_update(Relaxed, Relaxed, next) {
+        let next = |last: u64| now.seqnum.max(last) + 1;
+        let last = match self.last_seqnum.fetch_update(Relaxed, Relaxed, |last| Some(next(last))) {
             Ok(last) | Err(last) => last,
         };
-        Ok(Stamp { seqnum: now.seqnum.max(last + 1), ..now })
+        Ok(Stamp { seqnum: next(last), ..now })
     }
 
     /// The host's hardware database as it is now.
@@ -110,7 +110,7 @@ impl Engine {
             // Without it devices work; only what it would add is missing.
             *hwdb = Arc::new(Hwdb::of_system().unwrap_or_else(|error| {
                 tracing::warn!(error = chain(&error), "no hardware database");
-                Hwdb::empty()
+                Hwdb::in_place_of_systems()
             }));
         }
         Arc::clone(&hwdb)

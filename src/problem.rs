@@ -289,7 +289,12 @@ fn create_pad(error: &uhid::CreateError) -> (StatusCode, &'static str, String) {
             "duplicate-address",
             "is the last device of this slot still being unplugged? try again, or use another slot",
         ),
-        E::NoHidraw { .. } => (
+        E::Minors(_) | E::NoNode { what: "event", .. } => (
+            S::INSUFFICIENT_STORAGE,
+            "no-event-node",
+            "unplug other devices: the kernel has no numbers left for their nodes",
+        ),
+        E::NoNode { .. } | E::NoHidraw { .. } => (
             S::INSUFFICIENT_STORAGE,
             "no-hidraw",
             "unplug other pads, or use a `-uinput` profile of `hotseat profiles`",

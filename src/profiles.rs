@@ -126,7 +126,9 @@ pub enum ProfilesError {
 pub fn find(directory: &Path, name: &str) -> Result<Profile, ProfilesError> {
     // No path: only what may be a profile's name.
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.bytes().all(is_name)
+    // The kernel's name for a device is no longer than this, and a file's name is not much.
+    if name.len() <= 80
+        && name.bytes().all(is_name)
         && let Some(profile) = load(&directory.join(format!("{name}.toml")), name)?
     {
         return Ok(profile);
@@ -172,7 +174,9 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, ProfilesError> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        // A FIFO would be waited for.
+        let is_file = fs::metadata(&path).is_ok_and(|meta| meta.is_file());
+        if is_file && path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }
     }

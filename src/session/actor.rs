@@ -152,7 +152,7 @@ impl Actor {
                 let _ = reply.send(unplugged);
             }
             Request::Input { slot, inputs, reply } => {
-                // One short write, microseconds: not worth another thread.
+                // Some words to look up and one short write, microseconds: not worth another thread.
                 let _ = reply.send(self.with(|state| state.slot(slot)?.device.send(&inputs)));
             }
             Request::Remove(reply) => {

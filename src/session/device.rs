@@ -1,6 +1,6 @@
 //! A kernel device of either backend.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,8 +45,7 @@ impl Device {
                 Ok(Self::Uinput { profile: Arc::clone(profile), device })
             }
             Profile::Uhid(model) => {
-                // The same for a slot each time: games remember a pad by it.
-                let mac = Mac::derived_from(phys.as_str());
+                let mac = Mac::derived_from(&format!("{}/{phys}", machine_id()));
                 let device =
                     uhid::Device::create(*model, name, phys, mac).map_err(Error::CreatePad)?;
                 let is_input = |node: &&Node| node.devname.starts_with("input/");
@@ -94,6 +93,13 @@ impl Device {
         let node = nodes.iter().find(|node| node.syspath == syspath && node.is_event())?;
         File::open(Path::new("/dev").join(&node.devname)).ok()
     }
+}
+
+/// What tells this host from others (machine-id(5)). With it a pad's address is the same for a slot each time,
+/// by which games remember it, and yet nobody else can say it first: hardware that a player plugs in could, as its
+/// serial number, and the slot would get no pad.
+fn machine_id() -> String {
+    fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned()
 }
 
 /// Readable when a program has sent something back.

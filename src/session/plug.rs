@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
-use udev_forge::{Axis, Forged, KernelEvents, Sysfs};
+use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
 use vinput::DeviceName;
 
 use super::device::Device;
@@ -80,6 +80,7 @@ fn plug_slot(
         device,
         parts,
         announced: 0,
+        bound: false,
         timings,
         verified: false,
     };
@@ -124,8 +125,11 @@ fn read_parts(
             sys_device.read_axes(node.as_fd()).map_err(Error::ReadAxes)?;
             engine.reaper.close(node);
         }
-        let mut stamp = engine.stamp().map_err(Error::Stamp)?;
-        stamp.seqnum = seqnums.get(sys_device.devpath()).copied().unwrap_or(stamp.seqnum);
+        let stamp = match seqnums.get(sys_device.devpath()) {
+            Some(&seqnum) => Stamp::now().map(|now| Stamp { seqnum, ..now }),
+            None => engine.stamp(),
+        };
+        let stamp = stamp.map_err(Error::Stamp)?;
         let forged = Forged::add(&sys_device, &hwdb, stamp);
         parts.push(Part { forged, node });
     }
@@ -205,8 +209,9 @@ fn announce(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(),
         announcer.add(&part.forged)?;
         plugged.announced += 1;
     }
-    for part in &plugged.parts {
+    for part in plugged.parts.iter().filter(|part| part.forged.is_bound()) {
         announcer.bind(&part.forged, engine.stamp().map_err(Error::Stamp)?)?;
+        plugged.bound = true;
     }
     Ok(())
 }

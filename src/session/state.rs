@@ -39,6 +39,8 @@ pub(super) struct Plugged {
     pub(super) parts: Vec<Part>,
     /// How many of the parts have been announced.
     pub(super) announced: usize,
+    /// Whether that a driver is there has been announced.
+    pub(super) bound: bool,
     pub(super) timings: Timings,
     /// Whether it was tried from inside; a paused container cannot be.
     pub(super) verified: bool,

@@ -54,7 +54,7 @@ pub(super) fn take_away(
         }
     }
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.
-    let Plugged { device, answering, parts, announced, .. } = plugged;
+    let Plugged { device, answering, parts, announced, bound, .. } = plugged;
     answering.stop();
     let closing = engine.reaper.close(device);
     for part in parts.iter().rev() {
@@ -63,7 +63,9 @@ pub(super) fn take_away(
     if let Some(door) = &state.door {
         for part in parts[..announced].iter().rev() {
             let stamp = || engine.stamp().map_err(Error::Stamp);
-            keep_first(stamp().and_then(|stamp| door.announcer.unbind(&part.forged, stamp)));
+            if bound && part.forged.is_bound() {
+                keep_first(stamp().and_then(|stamp| door.announcer.unbind(&part.forged, stamp)));
+            }
             keep_first(stamp().and_then(|stamp| door.announcer.remove(&part.forged, stamp)));
         }
     }

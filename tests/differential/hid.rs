@@ -40,7 +40,7 @@ impl Uhid {
     /// `UHID_CREATE2` (linux/uhid.h), and `UHID_START`, which says that the driver is there.
     pub(crate) fn create(model: &Model) -> Self {
         let mut event = 11_u32.to_ne_bytes().to_vec();
-        for (text, size) in [(model.name, 128), ("hotseat/differential/0", 64), ("", 64)] {
+        for (text, size) in [(model.name, 128), ("differential/0", 64), ("", 64)] {
             event.extend(text.bytes());
             event.resize(event.len() + size - text.len(), 0);
         }

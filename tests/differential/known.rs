@@ -34,7 +34,11 @@ pub(crate) fn reason(systemd: u32, difference: &Difference<'_>) -> Option<&'stat
         );
     }
     let is_hidraw = devpath.rsplit('/').next().is_some_and(|name| name.starts_with("hidraw"));
-    if systemd < 257 && is_hidraw {
+    let of_seat =
+        ["ID_FOR_SEAT", "ID_PATH", "CURRENT_TAGS", "TAGS", "USEC_INITIALIZED", "DEVLINKS"];
+    let of_record = ["G:", "Q:", "I:", "V:", "E:ID_FOR_SEAT", "E:ID_PATH", "(tags)", "(header)"];
+    let is_of_seat = of_seat.iter().chain(&of_record).any(|part| key.starts_with(part));
+    if systemd < 257 && is_hidraw && is_of_seat {
         return Some("hidraw nodes belong to the seat, and so have a record, since systemd 257");
     }
     if systemd < 257 && key == "HID_UNIQ" {

@@ -42,7 +42,7 @@ fn compare<D>(what: &str, place: &str, create: impl FnOnce(&Udevd) -> D, destroy
 fn every_profile() {
     let reaper = Reaper::new().unwrap();
     for profile in Profile::builtins() {
-        for phys in ["hotseat/differential/0", "usb-0000:00:14.0-6.3.1/input0"] {
+        for phys in ["differential/0", "usb-0000:00:14.0-6.3.1/input0"] {
             let create = |_: &Udevd| {
                 let phys = DeviceName::new(phys).unwrap();
                 Device::create(profile, profile.device_name(), &phys).unwrap()
@@ -75,7 +75,7 @@ fn whole_pads() {
     for model in uhid::Model::ALL {
         let create = |_: &Udevd| {
             let name = DeviceName::new(model.device_name()).unwrap();
-            let phys = DeviceName::new("hotseat/differential/0").unwrap();
+            let phys = DeviceName::new("differential/0").unwrap();
             uhid::Device::create(model, &name, &phys, uhid::Mac::derived_from("differential"))
                 .unwrap()
         };

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::device_id::DeviceId;
@@ -137,7 +137,12 @@ impl Database {
     }
 
     fn replace(&self, path: &Path, temporary: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = File::create(temporary)?;
+        // Never through what somebody else may have put there.
+        match fs::remove_file(temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::create_new(temporary)?;
         file.set_permissions(Permissions::from_mode(0o644))?;
         file.write_all(content)?;
         self.give(temporary)?;
@@ -146,7 +151,7 @@ impl Database {
 
     fn give(&self, path: &Path) -> io::Result<()> {
         match self.owner {
-            Some(Credentials { uid, gid }) => chown(path, Some(uid), Some(gid)),
+            Some(Credentials { uid, gid }) => lchown(path, Some(uid), Some(gid)),
             None => Ok(()),
         }
     }

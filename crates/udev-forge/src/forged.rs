@@ -128,6 +128,11 @@ impl Forged {
         self.message(Action::Remove, self.later(stamp), is_stored)
     }
 
+    /// Whether a driver has the device, of which the kernel tells by `bind` and `unbind`.
+    pub fn is_bound(&self) -> bool {
+        self.driver.is_some()
+    }
+
     /// The `bind` message: it follows the `add` of a device on a bus when a driver has taken it. `None` for
     /// a device without a driver.
     pub fn bind_message(&self, stamp: Stamp) -> Option<Message> {

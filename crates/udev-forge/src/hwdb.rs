@@ -83,6 +83,12 @@ impl Hwdb {
         }
     }
 
+    /// A database that knows nothing, in place of the machine's, which could not be read: it
+    /// [is current](Self::is_current) until that is another.
+    pub fn in_place_of_systems() -> Self {
+        Self { data: Vec::new(), source: system_source() }
+    }
+
     /// The database in a file.
     ///
     /// # Errors
@@ -111,9 +117,7 @@ impl Hwdb {
 
     /// Whether the machine's database is still the one that [`of_system`](Self::of_system) read.
     pub fn is_current(&self) -> bool {
-        let path = system_path();
-        let written = path.as_ref().and_then(|path| fs::metadata(path).ok()?.modified().ok());
-        path.zip(written) == self.source
+        system_source() == self.source
     }
 
     /// What the database says of `modalias`, the first match first.
@@ -197,6 +201,12 @@ impl Hwdb {
         let value = str::from_utf8(self.string(self.number(at.checked_add(8)?)?)?).ok()?;
         Some(Entry { key, value, rank })
     }
+}
+
+fn system_source() -> Option<(PathBuf, SystemTime)> {
+    let path = system_path()?;
+    let written = fs::metadata(&path).ok()?.modified().ok()?;
+    Some((path, written))
 }
 
 fn system_path() -> Option<PathBuf> {

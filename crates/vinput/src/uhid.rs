@@ -67,6 +67,7 @@ pub use self::model::Model;
 use self::reservation::Reservation;
 pub use self::state::{Battery, Button, Buttons, STANDARD_GRAVITY, State, Touch};
 use self::watch::{Bound, Watch};
+use crate::minors;
 use crate::node::SysfsError;
 use crate::{DeviceName, Node};
 
@@ -116,6 +117,7 @@ impl Device {
         phys: &DeviceName,
         mac: Mac,
     ) -> Result<Self, CreateError> {
+        minors::check(model.input_devices()).map_err(CreateError::Minors)?;
         watch::check_host(mac)?;
         let path = Path::new(DEFAULT_PATH);
         let reservation = Reservation::take(mac)

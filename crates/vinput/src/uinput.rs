@@ -108,7 +108,7 @@ impl Device {
             .custom_flags(libc::O_NONBLOCK) // O_CLOEXEC is std's default
             .open(path)
             .map_err(|source| CreateError::from_open(path, source))?;
-        minors::check()?;
+        minors::check(1)?;
         let fd = file.as_fd();
         declare(fd, profile)?;
         sys::UI_SET_PHYS.call(fd, c_text(phys))?;

@@ -1,5 +1,7 @@
 //! The controls of a pad by name, as those of a [`Profile`](crate::Profile) have names.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use super::model::Model;
 use super::state::{Button, Buttons, State, Touch};
 use crate::InputError;
@@ -88,7 +90,8 @@ impl Model {
             "mute" => is_dualsense,
             "left_paddle" | "right_paddle" | "left_fn" | "right_fn" => is_edge,
             "sl" | "sr" => is_joy_con,
-            "zl" | "zr" => is_nintendo,
+            "zl" => is_nintendo && self != Self::JoyConRight,
+            "zr" => is_nintendo && self != Self::JoyConLeft,
             // Of the two halves each has its own.
             "capture" => matches!(self, Self::SwitchPro | Self::JoyConLeft),
             "guide" | "start" | "east" | "west" | "north" | "south" | "rb" | "rs" | "rx" | "ry"
@@ -116,75 +119,23 @@ impl Model {
         I::Item: AsRef<str>,
     {
         let mut new = *state;
+        let mut named = [false; CONTROLS.len()];
         for input in inputs {
             let input = input.as_ref();
             let (name, value) = input.split_once('=').ok_or_else(|| InputError::Syntax {
                 input: input.to_owned(),
                 example: "lx".to_owned(),
             })?;
-            self.apply_one(&mut new, name.trim(), value.trim())?;
+            let name = name.trim();
+            let place = CONTROLS.iter().position(|(known, _)| *known == name && self.has(known));
+            let place = place.ok_or_else(|| self.unknown(name))?;
+            // A program would see the second value only.
+            if std::mem::replace(&mut named[place], true) {
+                return Err(InputError::Repeated { control: name.to_owned() });
+            }
+            apply_one(&mut new, CONTROLS[place], value.trim())?;
         }
         *state = new;
-        Ok(())
-    }
-
-    fn apply_one(self, state: &mut State, name: &str, value: &str) -> Result<(), InputError> {
-        let control = CONTROLS.iter().find(|(known, _)| *known == name && self.has(known));
-        let (_, control) = control.ok_or_else(|| self.unknown(name))?;
-        let between = |least: f32, most: f32| {
-            let number = value.parse().ok().filter(|number| (least..=most).contains(number));
-            number.ok_or_else(|| InputError::Value {
-                control: name.to_owned(),
-                value: format!("{value:?}"),
-                allowed: format!("{least} to {most}"),
-            })
-        };
-        let whether = || match value {
-            "0" => Ok(false),
-            "1" => Ok(true),
-            _ => Err(InputError::Value {
-                control: name.to_owned(),
-                value: format!("{value:?}"),
-                allowed: "0 or 1".to_owned(),
-            }),
-        };
-        match *control {
-            Control::Button(button) => state.buttons = state.buttons.with(button, whether()?),
-            Control::Stick(stick, axis) => {
-                let sticks = [&mut state.left_stick, &mut state.right_stick];
-                sticks[stick][axis] = between(-1.0, 1.0)?;
-            }
-            Control::Trigger(0) => state.left_trigger = between(0.0, 1.0)?,
-            Control::Trigger(_) => state.right_trigger = between(0.0, 1.0)?,
-            Control::Rocker(minus, plus) => {
-                let way = between(-1.0, 1.0)?;
-                let buttons = state.buttons.with(minus, way <= -0.5);
-                state.buttons = buttons.with(plus, way >= 0.5);
-            }
-            // Beyond what any sensor measures.
-            Control::Gyro(axis) => state.gyro[axis] = between(-1000.0, 1000.0)?,
-            Control::Accel(axis) => state.accel[axis] = between(-1000.0, 1000.0)?,
-            Control::Touch(finger) => {
-                state.touches[finger] = whether()?.then(|| finger_down(state, finger));
-            }
-            Control::TouchPosition(finger, axis) => {
-                let at = between(0.0, 1.0)?;
-                let mut touch = finger_down(state, finger);
-                *(if axis == 0 { &mut touch.x } else { &mut touch.y }) = at;
-                // A position alone does not put a finger down.
-                state.touches[finger] = state.touches[finger].map(|_| touch);
-            }
-            Control::Battery => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "0 to 100"
-                )]
-                let percent = between(0.0, 100.0)?.round() as u8;
-                state.battery.percent = percent;
-            }
-            Control::Charging => state.battery.charging = whether()?,
-        }
         Ok(())
     }
 
@@ -198,12 +149,71 @@ impl Model {
     }
 }
 
-/// The finger as it is, or one that has just come down in the middle.
+fn apply_one(
+    state: &mut State,
+    (name, control): (&str, Control),
+    value: &str,
+) -> Result<(), InputError> {
+    let between = |least: f32, most: f32| {
+        let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| InputError::Value {
+            control: name.to_owned(),
+            value: format!("{value:?}"),
+            allowed: format!("{least} to {most}"),
+        })
+    };
+    let whether = || match value {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(InputError::Value {
+            control: name.to_owned(),
+            value: format!("{value:?}"),
+            allowed: "0 or 1".to_owned(),
+        }),
+    };
+    match control {
+        Control::Button(button) => state.buttons = state.buttons.with(button, whether()?),
+        Control::Stick(stick, axis) => {
+            let sticks = [&mut state.left_stick, &mut state.right_stick];
+            sticks[stick][axis] = between(-1.0, 1.0)?;
+        }
+        Control::Trigger(0) => state.left_trigger = between(0.0, 1.0)?,
+        Control::Trigger(_) => state.right_trigger = between(0.0, 1.0)?,
+        Control::Rocker(minus, plus) => {
+            let way = between(-1.0, 1.0)?;
+            let buttons = state.buttons.with(minus, way <= -0.5);
+            state.buttons = buttons.with(plus, way >= 0.5);
+        }
+        // Beyond what any sensor measures.
+        Control::Gyro(axis) => state.gyro[axis] = between(-1000.0, 1000.0)?,
+        Control::Accel(axis) => state.accel[axis] = between(-1000.0, 1000.0)?,
+        Control::Touch(finger) => {
+            state.touches[finger] = whether()?.then(|| finger_down(state, finger));
+        }
+        Control::TouchPosition(finger, axis) => {
+            let at = between(0.0, 1.0)?;
+            let mut touch = finger_down(state, finger);
+            *(if axis == 0 { &mut touch.x } else { &mut touch.y }) = at;
+            // A position alone does not put a finger down.
+            state.touches[finger] = state.touches[finger].map(|_| touch);
+        }
+        Control::Battery => {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
+            let percent = between(0.0, 100.0)?.round() as u8;
+            state.battery.percent = percent;
+        }
+        Control::Charging => state.battery.charging = whether()?,
+    }
+    Ok(())
+}
+
+/// The finger as it is, or one that has just come down in the middle: another touch than any before.
 fn finger_down(state: &State, finger: usize) -> Touch {
-    state.touches[finger].unwrap_or_else(|| {
-        // Another number than that of the other finger.
-        let ids = state.touches.iter().flatten().map(|touch| touch.id);
-        Touch { id: ids.max().map_or(0, |id| id.wrapping_add(1)), x: 0.5, y: 0.5 }
+    static TOUCHES: AtomicU8 = AtomicU8::new(0);
+    state.touches[finger].unwrap_or_else(|| Touch {
+        id: TOUCHES.fetch_add(1, Ordering::Relaxed),
+        x: 0.5,
+        y: 0.5,
     })
 }
 
@@ -245,11 +255,15 @@ mod tests {
         let state = applied(Model::DualSense, &inputs).unwrap();
         assert_eq!(state.buttons, Button::South | Button::Up);
         assert_eq!((state.left_stick, state.gyro[0]), ([-0.5, 0.0], 1.5));
-        assert_eq!(state.touches, [Some(Touch { id: 0, x: 0.25, y: 0.5 }), None]);
+        let touch = state.touches[0].unwrap();
+        assert_eq!((touch.x, touch.y, state.touches[1]), (0.25, 0.5, None));
         let mut state = state;
         Model::DualSense.apply(&mut state, ["south=0", "dpad_y=0", "touch0=0"]).unwrap();
         assert_eq!((state.buttons, state.touches), (Buttons::NONE, [None; 2]));
         assert_eq!(state.left_stick, [-0.5, 0.0]);
+        // A finger that comes down again is another touch.
+        Model::DualSense.apply(&mut state, ["touch0=1"]).unwrap();
+        assert_ne!(state.touches[0].unwrap().id, touch.id);
     }
 
     #[test]
@@ -262,6 +276,8 @@ mod tests {
             error(&["sotuh=1"]),
             "dualsense has no control \"sotuh\"; did you mean \"south\"?"
         );
+        assert!(error(&["lx=1", "lx=0"]).starts_with("lx is in the frame already"));
+        assert!(applied(Model::JoyConRight, &["zl=1"]).is_err());
         assert!(error(&["zl=1"]).starts_with("dualsense has no control \"zl\""));
         let mut state = State::NEUTRAL;
         Model::DualSense.apply(&mut state, ["lx=1", "nothing=1"]).unwrap_err();

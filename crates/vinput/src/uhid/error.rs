@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::mac::Mac;
 use super::model::Model;
+use crate::minors::MinorError;
 use crate::node::SysfsError;
 
 /// Why a pad was not created. None is left behind.
@@ -52,6 +53,9 @@ pub enum CreateError {
         /// or closing.
         other: PathBuf,
     },
+    /// The kernel has no numbers left for the pad's event nodes.
+    #[error(transparent)]
+    Minors(MinorError),
     /// The kernel has no hidraw node left for the pad.
     #[error("all {max} hidraw nodes of this host are taken; unplug other HID devices")]
     NoHidraw {

@@ -158,6 +158,14 @@ impl Model {
         }
     }
 
+    /// How many input devices the driver makes of the pad: gamepad, motion sensors, and Sony's touchpad.
+    pub(super) const fn input_devices(self) -> usize {
+        match self.maker() {
+            Maker::Sony => 3,
+            Maker::Nintendo => 2,
+        }
+    }
+
     const fn maker(self) -> Maker {
         match self {
             Self::SwitchPro | Self::JoyConLeft | Self::JoyConRight => Maker::Nintendo,

@@ -24,6 +24,9 @@ use super::model::Model;
 /// The driver for what no other driver knows.
 const GENERIC: &str = "hid-generic";
 
+/// Where the devices of uhid are in sysfs.
+const UHID: &str = "/devices/virtual/misc/uhid/";
+
 /// `HIDRAW_MAX_DEVICES` (include/linux/hidraw.h).
 const HIDRAW_MAX: usize = 64;
 
@@ -74,6 +77,10 @@ impl Watch {
         loop {
             let left = patience.saturating_sub(started.elapsed());
             if left.is_zero() {
+                // The message may have been lost among too many others.
+                if let Some(bound) = bound_by(Path::new("/sys"), model, uniq) {
+                    return Ok(bound);
+                }
                 let (waited, found) = (patience, GENERIC.to_owned());
                 return Err(if generic {
                     CreateError::DriverMissing { model, found, waited }
@@ -136,11 +143,27 @@ impl<'a> Message<'a> {
 
     fn bound(&self, uniq: Mac) -> Option<Bound> {
         let devpath = self.header.strip_prefix("bind@")?;
-        let is_ours = self.field("SUBSYSTEM") == Some("hid")
+        // A real device may have any text as its serial number, also our address.
+        let is_ours = devpath.starts_with(UHID)
+            && self.field("SUBSYSTEM") == Some("hid")
             && self.field("HID_UNIQ").is_some_and(|it| it.eq_ignore_ascii_case(&uniq.to_string()));
         let driver = self.field("DRIVER").filter(|_| is_ours)?;
         Some(Bound { syspath: format!("/sys{devpath}").into(), driver: driver.to_owned() })
     }
+}
+
+/// Looks whether one of the model's drivers has the pad. During its probe that is so too early.
+fn bound_by(sysfs: &Path, model: Model, uniq: Mac) -> Option<Bound> {
+    let devices = fs::read_dir(sysfs.join(UHID.trim_start_matches('/'))).ok()?;
+    let is_ours = |path: &PathBuf| {
+        let uevent = fs::read_to_string(path.join("uevent")).unwrap_or_default();
+        let mut addresses = uevent.lines().filter_map(|line| line.strip_prefix("HID_UNIQ="));
+        addresses.any(|it| it.eq_ignore_ascii_case(&uniq.to_string()))
+    };
+    let syspath = devices.flatten().map(|entry| entry.path()).find(is_ours)?;
+    let driver = fs::read_link(syspath.join("driver")).ok()?;
+    let driver = driver.file_name()?.to_str()?.to_owned();
+    model.drivers().contains(&driver.as_str()).then_some(Bound { syspath, driver })
 }
 
 fn readable(fds: [BorrowedFd<'_>; 2], patience: Duration) -> io::Result<[bool; 2]> {
@@ -206,6 +229,8 @@ mod tests {
         let bound = |text: &str| Message::parse(text).and_then(|message| message.bound(mac));
         assert_eq!(bound(&BIND.replace("bind@", "unbind@")), None);
         assert_eq!(bound(&BIND.replace("=hid", "=input")), None);
+        let real = "/devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1:1.0/";
+        assert_eq!(bound(&BIND.replace("/devices/virtual/misc/uhid/", real)), None);
         assert_eq!(bound(&BIND.replace("00:AB", "00:AC")), None);
         assert_eq!(bound(&BIND.replace("DRIVER", "DIVER")), None);
         assert_eq!(bound("bind@/devices"), None);

@@ -30,7 +30,7 @@ pub(crate) fn create(model: Model, test: &str) -> Option<Device> {
 
 pub(crate) fn try_create(model: Model, test: &str) -> Result<Device, CreateError> {
     let name = DeviceName::new(model.device_name()).unwrap();
-    let phys = DeviceName::new(format!("hotseat/{test}")).unwrap();
+    let phys = DeviceName::new(format!("test/{test}")).unwrap();
     Device::create(model, &name, &phys, Mac::derived_from(test))
 }
 

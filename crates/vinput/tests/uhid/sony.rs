@@ -39,7 +39,7 @@ fn a_dualsense_is_three_input_devices_with_one_identity() {
     ];
     assert_eq!(axes, expected);
     let uevent = fs::read_to_string(pad.syspath().join("uevent")).unwrap();
-    assert!(uevent.contains("HID_PHYS=hotseat/identity\n"), "{uevent}");
+    assert!(uevent.contains("HID_PHYS=test/identity\n"), "{uevent}");
 }
 
 #[test]

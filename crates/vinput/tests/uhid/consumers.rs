@@ -102,7 +102,7 @@ fn python_evdev_reads_every_code_of_every_pad() {
             ..State::NEUTRAL
         })
         .unwrap();
-        // Nothing else before that has come: a Switch pad reports only what is so every 12 ms.
+        // The next state waits for that: a Switch pad reports only what is so every 12 ms.
         evdev.expect("stick right");
         pad.set(&State {
             buttons: Button::Down | Button::Right,

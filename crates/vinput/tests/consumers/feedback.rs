@@ -11,7 +11,7 @@ use vinput::feedback::{Command, ConditionKind, EffectKind, Player};
 use vinput::{Feedback, Profile};
 
 use crate::program::{FOR_EVER, Program};
-use crate::{Plugged, in_machine, table};
+use crate::{Plugged, check, in_machine};
 
 /// Answers a device's feedback until every effect that a program uploaded is erased, which the kernel does when
 /// the program ends. Passes on what a client would be told to do.
@@ -80,7 +80,7 @@ fn fftest_uploads_and_plays_what_the_device_can() {
     }
     let with_effects = Profile::builtins().filter(|profile| profile.max_effects() > 0);
     let found: Vec<_> = with_effects.map(|profile| (profile, plays(profile))).collect();
-    table::check("fftest", &found);
+    check("fftest", &found);
 }
 
 /// The cell of the table: the effects that were uploaded and arrived.

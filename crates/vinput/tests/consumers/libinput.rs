@@ -6,7 +6,7 @@ use std::time::Duration;
 use vinput::Profile;
 
 use crate::program::Program;
-use crate::{Plugged, in_machine, table};
+use crate::{Plugged, check, in_machine};
 
 /// What is done with a device, and the lines that libinput must print for it: frames, then what is in each line,
 /// parts separated by `&`.
@@ -117,7 +117,7 @@ fn libinput_takes_pointers_touch_pen_and_keys_without_a_complaint() {
             (profile, takes(profile, scenes))
         })
         .collect();
-    table::check("libinput", &found);
+    check("libinput", &found);
 }
 
 /// The cell of the table.

@@ -20,6 +20,19 @@ use std::process::Command;
 use vinput::uinput::{DEFAULT_PATH, Device};
 use vinput::{DeviceName, Profile};
 
+use crate::table::Table;
+
+/// Holds what a program found of each profile against its column of the table, or writes it.
+fn check(column: &str, found: &[(&Profile, String)]) {
+    let table = Table {
+        tests: "consumers",
+        rows: Profile::builtins().map(Profile::name).collect(),
+        columns: &["SDL 3", "SDL 2", "libinput", "python-evdev", "fftest"],
+    };
+    let found: Vec<_> = found.iter().map(|(it, cell)| (it.name(), cell.clone())).collect();
+    table.check(column, &found);
+}
+
 /// Whether this is the test machine; says that it skips where it is not.
 fn in_machine() -> bool {
     let is_machine = std::env::var_os("HOTSEAT_VM").is_some();

@@ -4,7 +4,7 @@ use vinput::Profile;
 use vinput::profile::ControlKind;
 
 use crate::program::Program;
-use crate::{Plugged, in_machine, table};
+use crate::{Plugged, check, in_machine};
 
 const SCRIPT: &str = "
 import evdev, sys
@@ -20,7 +20,7 @@ fn python_evdev_reads_every_control() {
         return;
     }
     let found: Vec<_> = Profile::builtins().map(|profile| (profile, reads(profile))).collect();
-    table::check("python-evdev", &found);
+    check("python-evdev", &found);
 }
 
 /// The cell of the table.

@@ -9,7 +9,7 @@ use vinput::profile::{Control, ControlKind};
 
 use crate::feedback::serve_to_the_end;
 use crate::program::{FOR_EVER, Program};
-use crate::{Plugged, in_machine, table};
+use crate::{Plugged, check, in_machine};
 
 const SCRIPT: &str = include_str!("sdl.py");
 
@@ -63,7 +63,7 @@ fn sdl_3_sees_every_control_of_every_joystick() {
 fn column(version: &str, name: &str) {
     let joysticks = Profile::builtins().filter(|profile| is_joystick(profile));
     let found: Vec<_> = joysticks.map(|profile| (profile, sees(version, profile))).collect();
-    table::check(name, &found);
+    check(name, &found);
 }
 
 /// By the buttons that udev takes for a joystick's: BTN_JOYSTICK to below BTN_DIGI.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use vinput::uhid::{Battery, Button, Device, Feedback, Model, State, Touch, Trigger};
 
+use crate::consumers::check;
 use crate::harness::{create, expect_feedback, wait_for_feedback};
 
 /// How SDL gets at the pad.
@@ -106,10 +107,10 @@ fn is_usb(model: Model) -> bool {
     matches!(model, Model::DualSense | Model::DualSenseEdge | Model::DualShock4 | Model::SwitchPro)
 }
 
-/// The pad is itself, moves, and can be shaken.
-fn plays(sdl: u8, asked: By, model: Model) {
+/// The pad is itself, moves, and can be shaken. What SDL was seen to have of it, for the table.
+fn plays(sdl: u8, asked: By, model: Model) -> Option<String> {
     let by = if sdl == 2 && is_usb(model) { By::Evdev } else { asked };
-    let Some(pad) = create(model, &format!("sdl{sdl}-{asked:?}-{model}")) else { return };
+    let pad = create(model, &format!("sdl{sdl}-{asked:?}-{model}"))?;
     let mut game = Game::start(sdl, asked, model);
     let (type_2, type_3, name) = type_and_name(model);
     let node = if by == By::Hidapi { "/dev/hidraw" } else { "/dev/input/event" };
@@ -125,13 +126,21 @@ fn plays(sdl: u8, asked: By, model: Model) {
         );
     }
     controls(&mut game, &pad);
+    let mut has =
+        if is_joy_con(model) { vec!["buttons, stick"] } else { vec!["buttons, sticks, triggers"] };
     if game.pad["gyro"] == true {
         motion(&mut game, &pad, by);
+        has.push("motion");
     } else {
         assert!(by == By::Evdev, "{model} by HIDAPI has no gyroscope: {}", game.pad);
     }
     if by == By::Hidapi && is_sony(model) {
         touch_and_lights(&mut game, &pad);
+        has.push("touch, battery, light bar");
+    }
+    if by == By::Hidapi && is_dualsense(model) {
+        trigger_effect(&mut game, &pad);
+        has.push("trigger effects");
     }
     game.ask("rumble 0xffff 0");
     wait_for_feedback(
@@ -141,6 +150,14 @@ fn plays(sdl: u8, asked: By, model: Model) {
     );
     game.ask("rumble 0 0");
     expect_feedback(&pad, Feedback::Rumble { low: 0.0, high: 0.0 });
+    has.push("rumble");
+    let name = game.pad["name"].as_str().unwrap();
+    let by = if by == By::Hidapi { "by hidraw" } else { "by evdev" };
+    Some(format!("{by}, “{name}”: {}", has.join(", ")))
+}
+
+fn is_dualsense(model: Model) -> bool {
+    matches!(model, Model::DualSense | Model::DualSenseBluetooth | Model::DualSenseEdge)
 }
 
 fn is_joy_con(model: Model) -> bool {
@@ -241,17 +258,18 @@ fn touch_and_lights(game: &mut Game, pad: &Device) {
 
     game.ask("led 10 20 30");
     expect_feedback(pad, Feedback::Lightbar { red: 10, green: 20, blue: 30 });
-    if matches!(pad.model(), Model::DualSense | Model::DualSenseBluetooth | Model::DualSenseEdge) {
-        let mut effects = [0_u8; 47];
-        effects[0] = 0x08;
-        effects[21..24].copy_from_slice(&[0x25, 0x40, 0x01]);
-        let numbers: Vec<_> = effects.iter().map(u8::to_string).collect();
-        game.ask(&format!("effect {}", numbers.join(" ")));
-        wait_for_feedback(pad, "trigger effect", |it| {
-            matches!(it, Feedback::TriggerEffect { trigger: Trigger::Left, effect }
-                if effect[..3] == [0x25, 0x40, 0x01])
-        });
-    }
+}
+
+fn trigger_effect(game: &mut Game, pad: &Device) {
+    let mut effects = [0_u8; 47];
+    effects[0] = 0x08;
+    effects[21..24].copy_from_slice(&[0x25, 0x40, 0x01]);
+    let numbers: Vec<_> = effects.iter().map(u8::to_string).collect();
+    game.ask(&format!("effect {}", numbers.join(" ")));
+    wait_for_feedback(pad, "trigger effect", |it| {
+        matches!(it, Feedback::TriggerEffect { trigger: Trigger::Left, effect }
+            if effect[..3] == [0x25, 0x40, 0x01])
+    });
 }
 
 /// Whether this SDL is there: Debian 12 has no SDL 3.
@@ -266,28 +284,28 @@ fn has_sdl(version: u8) -> bool {
     has
 }
 
-fn every_pad(sdl: u8, by: By) {
+fn every_pad(sdl: u8, by: By, column: &str) {
     if has_sdl(sdl) {
-        Model::ALL.into_iter().for_each(|model| plays(sdl, by, model));
+        check(column, |model| plays(sdl, by, model));
     }
 }
 
 #[test]
 fn sdl_2_plays_with_every_pad_by_hidapi() {
-    every_pad(2, By::Hidapi);
+    every_pad(2, By::Hidapi, "SDL 2");
 }
 
 #[test]
 fn sdl_2_plays_with_every_pad_by_evdev() {
-    every_pad(2, By::Evdev);
+    every_pad(2, By::Evdev, "SDL 2 without HIDAPI");
 }
 
 #[test]
 fn sdl_3_plays_with_every_pad_by_hidapi() {
-    every_pad(3, By::Hidapi);
+    every_pad(3, By::Hidapi, "SDL 3");
 }
 
 #[test]
 fn sdl_3_plays_with_every_pad_by_evdev() {
-    every_pad(3, By::Evdev);
+    every_pad(3, By::Evdev, "SDL 3 without HIDAPI");
 }

@@ -41,6 +41,11 @@ pub(crate) fn reason(systemd: u32, difference: &Difference<'_>) -> Option<&'stat
     if systemd < 257 && is_hidraw && is_of_seat {
         return Some("hidraw nodes belong to the seat, and so have a record, since systemd 257");
     }
+    if systemd < 257 && action == Some(Action::Remove) && key == "POWER_SUPPLY_TYPE" {
+        return Some(
+            "Linux 6.1 still says of which type a battery is that goes, 6.12 only its name",
+        );
+    }
     if systemd < 257 && key == "HID_UNIQ" {
         return Some("systemd 252 broadcasts empty properties, 257 does not");
     }

@@ -59,7 +59,13 @@ impl Comparison {
     pub(crate) fn removed(&mut self, messages: &[Message]) {
         for message in messages {
             let Some(forged) = self.forged.get(message.devpath()) else {
-                self.differs(Some(message.action()), message.devpath(), "", "said", "never added");
+                self.differs(
+                    Some(message.action()),
+                    message.devpath(),
+                    "(message)",
+                    Some("said"),
+                    None,
+                );
                 continue;
             };
             let ours = match message.action() {
@@ -100,7 +106,7 @@ impl Comparison {
     fn messages(&mut self, genuine: &Message, ours: Option<&Message>) {
         let (action, devpath) = (Some(genuine.action()), genuine.devpath());
         let Some(ours) = ours else {
-            return self.differs(action, devpath, "(message)", "said", "not said");
+            return self.differs(action, devpath, "(message)", Some("said"), None);
         };
         let keys = |message: &Message| {
             message.properties().iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>()
@@ -168,9 +174,7 @@ impl Comparison {
     ) {
         self.compared += 1;
         if genuine != ours {
-            let [genuine, ours] =
-                [genuine, ours].map(|value| value.unwrap_or_else(|| "(nothing)".to_owned()));
-            self.differs(action, devpath, key, &genuine, &ours);
+            self.differs(action, devpath, key, genuine.as_deref(), ours.as_deref());
         }
     }
 
@@ -179,13 +183,14 @@ impl Comparison {
         action: Option<Action>,
         devpath: &str,
         key: &str,
-        genuine: &str,
-        ours: &str,
+        genuine: Option<&str>,
+        ours: Option<&str>,
     ) {
-        match known::reason(self.systemd, &Difference { action, devpath, key }) {
+        match known::reason(self.systemd, &Difference { action, devpath, key, genuine }) {
             Some(reason) => *self.known.entry(reason).or_default() += 1,
             None => {
                 let action = action.map_or("record", Action::as_str);
+                let [genuine, ours] = [genuine, ours].map(|value| value.unwrap_or("(nothing)"));
                 self.unknown.push(format!(
                     "{action} {devpath} {key}\n    udevd: {genuine}\n    ours:  {ours}"
                 ));

@@ -9,11 +9,13 @@ pub(crate) struct Difference<'a> {
     pub(crate) devpath: &'a str,
     /// The key, or in parentheses what was compared.
     pub(crate) key: &'a str,
+    /// What udevd says; `None` is nothing.
+    pub(crate) genuine: Option<&'a str>,
 }
 
 /// Why the difference is none that a program could be hurt by. `systemd` is the version of udevd.
 pub(crate) fn reason(systemd: u32, difference: &Difference<'_>) -> Option<&'static str> {
-    let Difference { action, devpath, key } = *difference;
+    let Difference { action, devpath, key, genuine } = *difference;
     if key == "(order)" {
         return Some(
             "order of the keys: no receiver looks at it, and udevd's depends on which rule first asked \
@@ -27,7 +29,13 @@ pub(crate) fn reason(systemd: u32, difference: &Difference<'_>) -> Option<&'stat
         );
     }
     let is_on_usb = devpath.contains("/usb1") || devpath.contains("/usb2");
-    if is_on_usb && matches!(action, Some(Action::Unbind | Action::Remove)) {
+    // What is lost is missing, or is what the rules make of a place or tags that have gone.
+    let of_place =
+        ["CURRENT_TAGS", "DEVLINKS", "ID_FOR_SEAT", "ID_PATH", "TAGS", "USEC_INITIALIZED"];
+    let is_lost = genuine.is_none()
+        || ["(header)", "(message)"].contains(&key)
+        || of_place.iter().any(|part| key.starts_with(part));
+    if is_on_usb && is_lost && matches!(action, Some(Action::Unbind | Action::Remove)) {
         return Some(
             "unbind and remove on a real USB bus: udevd runs its rules on unbind too, when most of the \
              device has gone from sysfs, and loses what it knew; how much is a matter of luck",

@@ -71,6 +71,7 @@ fn a_killed_daemon_leaves_nothing_that_works_and_its_successor_cleans_up() {
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
     let pad = daemon.plug("s", "xbox-one");
     let minor = pad.0["nodes"][0]["minor"].to_string();
+    daemon.plug("s", "dualsense");
     daemon.crash();
 
     // The kernel took the device, and the grant went with the daemon: not even a node of the container's own
@@ -89,6 +90,8 @@ fn a_killed_daemon_leaves_nothing_that_works_and_its_successor_cleans_up() {
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
     let pad = daemon.plug("s", "xbox-one");
     container.sh(&format!("exec 3<>{}", pad.node("event")));
+    // The slot's address is free again.
+    daemon.plug("s", "dualsense");
 }
 
 #[test]

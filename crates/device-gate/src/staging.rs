@@ -13,6 +13,8 @@
 //! The file system's root is mode 0700: a session's directory is reached through its container's mount of
 //! it and in no other way.
 
+mod error;
+
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,87 +32,9 @@ use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
 };
 
+pub use self::error::StagingError;
 use crate::access::{Device, DeviceKind};
 use crate::view::View;
-
-/// A staging step failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StagingError {
-    /// The file system could not be mounted.
-    #[error("could not mount the staging file system at `{path}` (this needs root)")]
-    Mount {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file system could not be locked read-only for containers.
-    #[error(
-        "could not lock the staging file system at `{path}` read-only for containers (are user namespaces \
-         disabled? see `sysctl user.max_user_namespaces`)"
-    )]
-    Lock {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Another process has it.
-    #[error("another daemon uses the staging file system at `{path}`")]
-    InUse {
-        /// Where.
-        path: PathBuf,
-    },
-    /// A directory or file of the staging file system could not be made, opened or read.
-    #[error("could not prepare `{path}`")]
-    Prepare {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The session's name cannot be a directory's name.
-    #[error("`{name}` cannot name a staging directory")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// A node has a place that is not staged.
-    #[error("no staged directory for `/dev/{path}`: only nodes in /dev/input are staged")]
-    Place {
-        /// The node's path below /dev.
-        path: String,
-    },
-    /// A node of that name is there already.
-    #[error("`/dev/{path}` is there already")]
-    Exists {
-        /// The node's path below /dev.
-        path: String,
-    },
-    /// A node could not be made or linked into place.
-    #[error("could not place `/dev/{path}` ({device})")]
-    Node {
-        /// The node's path below /dev.
-        path: String,
-        /// Its device.
-        device: Device,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A node or directory could not be removed.
-    #[error("could not remove `{path}`")]
-    Remove {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// The staging file system, mounted.
 #[derive(Debug)]
@@ -289,7 +213,8 @@ impl SessionDir {
     }
 
     /// Gives what the container will see to its root, as numbered here: in a user namespace it would be nobody's.
-    /// The mounts are read-only, whoever is the owner.
+    /// The mounts are read-only whoever is the owner, and on the host nobody but root gets past the file system's
+    /// root, which is mode 0700.
     pub(crate) fn give_to(&self, uid: u32, gid: u32) -> io::Result<()> {
         for path in ["input", "udev", "udev/data", "udev/tags", "udev/control"] {
             lchown(self.path.join(path), Some(uid), Some(gid))?;

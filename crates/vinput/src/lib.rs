@@ -41,6 +41,8 @@
 
 #[cfg(test)]
 mod allocations;
+#[cfg(test)]
+mod c_header;
 mod capture;
 mod code;
 mod event;

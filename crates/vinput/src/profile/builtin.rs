@@ -36,3 +36,6 @@ pub(super) fn all() -> impl Iterator<Item = &'static Profile> {
 fn parse(toml: &str) -> Profile {
     Profile::parse(toml).expect("a built-in profile is valid")
 }
+
+#[cfg(test)]
+mod tests;

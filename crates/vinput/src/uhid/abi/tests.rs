@@ -1,36 +1,9 @@
 //! Layouts compared with what a C compiler makes of the kernel's header.
 
-use std::collections::HashMap;
-use std::fs;
-use std::process::Command;
-
 use proptest::prelude::*;
 
 use super::*;
-
-/// Compiles and runs a C program that prints each expression; gives their values by expression.
-fn in_c(expressions: &[&str]) -> HashMap<String, usize> {
-    let directory = std::env::temp_dir().join(format!("vinput-uhid-abi-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let (source, program) = (directory.join("abi.c"), directory.join("abi"));
-    let lines: String = expressions
-        .iter()
-        .map(|it| format!("    printf(\"%zu\\t%s\\n\", (size_t)({it}), \"{it}\");\n"))
-        .collect();
-    let includes = "#include <stddef.h>\n#include <stdio.h>\n#include <linux/uhid.h>\n";
-    fs::write(&source, format!("{includes}int main(void) {{\n{lines}    return 0;\n}}\n")).unwrap();
-    let compiled = Command::new("cc").arg(&source).arg("-o").arg(&program).output();
-    let compiled = compiled.expect("this test needs a C compiler: install gcc and linux-libc-dev");
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let printed = Command::new(&program).output().unwrap();
-    let _ = fs::remove_dir_all(&directory);
-    let printed = String::from_utf8(printed.stdout).unwrap();
-    let pair = |line: &str| {
-        let (value, expression) = line.split_once('\t').unwrap();
-        (expression.to_owned(), value.parse().unwrap())
-    };
-    printed.lines().map(pair).collect()
-}
+use crate::c_header;
 
 #[test]
 fn records_have_the_layout_of_the_c_header() {
@@ -74,9 +47,9 @@ fn records_have_the_layout_of_the_c_header() {
         ("sizeof(((struct uhid_event *)0)->u.create2.phys)", PHYS_MAX + 1),
         ("sizeof(((struct uhid_event *)0)->u.create2.uniq)", PHYS_MAX + 1),
     ];
-    let theirs = in_c(&ours.map(|(expression, _)| expression));
+    let theirs = c_header::values("linux/uhid.h", &ours.map(|(expression, _)| expression));
     for (expression, value) in ours {
-        assert_eq!(theirs[expression], value, "{expression}");
+        assert_eq!(theirs[expression], value as u64, "{expression}");
     }
 }
 

@@ -1,38 +1,11 @@
 //! The numbers of the requests and the layouts of the structures, compared with what a C compiler makes
 //! of the kernel's headers.
 
-use std::collections::HashMap;
-use std::fs;
-use std::process::Command;
-
 use nix::libc::{ff_effect, input_absinfo, input_event, input_id, uinput_setup};
 
 use super::*;
+use crate::c_header;
 use crate::event::Event;
-
-/// Compiles and runs a C program that prints each expression; gives their values by expression.
-fn in_c(expressions: &[&str]) -> HashMap<String, u64> {
-    let directory = std::env::temp_dir().join(format!("vinput-abi-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let (source, program) = (directory.join("abi.c"), directory.join("abi"));
-    let lines: String = expressions
-        .iter()
-        .map(|it| format!("    printf(\"%llu\\t%s\\n\", (unsigned long long)({it}), \"{it}\");\n"))
-        .collect();
-    let includes = "#include <stddef.h>\n#include <stdio.h>\n#include <linux/uinput.h>\n";
-    fs::write(&source, format!("{includes}int main(void) {{\n{lines}    return 0;\n}}\n")).unwrap();
-    let compiled = Command::new("cc").arg(&source).arg("-o").arg(&program).output();
-    let compiled = compiled.expect("this test needs a C compiler: install gcc and linux-libc-dev");
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    let printed = Command::new(&program).output().unwrap();
-    let _ = fs::remove_dir_all(&directory);
-    let printed = String::from_utf8(printed.stdout).unwrap();
-    let pair = |line: &str| {
-        let (value, expression) = line.split_once('\t').unwrap();
-        (expression.to_owned(), value.parse().unwrap())
-    };
-    printed.lines().map(pair).collect()
-}
 
 fn numbered<A>(request: &Request<A>) -> (&'static str, u64) {
     (request.name, u64::from(request.code()))
@@ -108,7 +81,7 @@ fn requests_and_structures_are_those_of_the_c_headers() {
     ours.extend(size_and_align::<uinput_ff_erase>("struct uinput_ff_erase"));
 
     let expressions: Vec<_> = ours.iter().map(|(expression, _)| expression.as_str()).collect();
-    let theirs = in_c(&expressions);
+    let theirs = c_header::values("linux/uinput.h", &expressions);
     for (expression, value) in &ours {
         assert_eq!(theirs[expression], *value, "{expression}");
     }

@@ -49,6 +49,7 @@ const MACHINE: &[&str] = &[
     "passt",
     "systemd-container",
     "bubblewrap",
+    "lxc",
     "iptables",
     "nftables",
     "iproute2",

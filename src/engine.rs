@@ -11,6 +11,7 @@ use udev_forge::{Hwdb, Stamp, StampError};
 use vinput::Reaper;
 
 use crate::config::Config;
+use crate::events::Events;
 use crate::session::Error;
 use crate::session::journal::{Journal, JournalError};
 
@@ -44,6 +45,8 @@ pub struct Engine {
     pub reaper: Reaper,
     /// What is being done, in case we do not live to finish it.
     pub journal: Journal,
+    /// What happened, for whoever watches.
+    pub events: Arc<Events>,
     grants: Result<Grants, String>,
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
@@ -73,6 +76,7 @@ impl Engine {
             staging,
             reaper: Reaper::new().map_err(StartError::Reaper)?,
             journal,
+            events: Arc::default(),
             grants,
             claims: Mutex::default(),
             last_seqnum: AtomicU64::new(0),

@@ -6,7 +6,8 @@
 //! - [`cli`]: the command line, which talks to the daemon over
 //! - [`api`]: HTTP on a Unix socket, which asks
 //! - [`session`]: one actor per session, which plugs and unplugs with
-//! - [`engine`]: what all sessions share, and
+//! - [`engine`]: what all sessions share,
+//! - [`events`]: what happened, and
 //! - [`runtime`]: who a container is.
 
 pub mod api;
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod engine;
+pub mod events;
 pub mod problem;
 pub mod profiles;
 pub mod runtime;

@@ -77,10 +77,18 @@ impl From<Error> for Problem {
     }
 }
 
+/// The code of an error, as its problem document has it.
+pub(crate) fn code(error: &Error) -> &'static str {
+    classify(error).1
+}
+
 /// Status, code and hint of every error.
 fn classify(error: &Error) -> (StatusCode, &'static str, String) {
     use StatusCode as S;
     let (status, code, hint) = match error {
+        Error::EventId(_) => {
+            (S::BAD_REQUEST, "event-id", "give an id as an event had it, or none to begin now")
+        }
         Error::SessionExists { .. } => {
             (S::CONFLICT, "session-exists", "choose another name, or `hotseat session rm` it first")
         }

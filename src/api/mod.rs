@@ -3,6 +3,7 @@
 
 mod body;
 mod devices;
+mod events;
 mod host;
 mod listen;
 mod peer;
@@ -49,6 +50,7 @@ type Shared = Arc<Sessions>;
         devices::plug,
         devices::unplug,
         devices::input,
+        events::events,
         host::profiles,
         host::doctor,
     ),
@@ -74,6 +76,7 @@ pub fn router(sessions: Arc<Sessions>) -> Router {
         .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
         .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))
+        .route("/v1/events", get(events::events))
         .route("/v1/profiles", get(host::profiles))
         .route("/v1/doctor", get(host::doctor))
         .route("/v1/openapi.json", get(host::openapi))

@@ -4,13 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::messages::Messages;
 use crate::api::types::{NewContainer, NewDevice, NewInput, NewSession, ProfileView};
 use crate::doctor::Check;
 use crate::problem::Problem;
@@ -134,12 +135,47 @@ impl Client {
         self.call(Method::GET, path, &()).await
     }
 
+    /// Events as they happen, until the daemon ends. `handle` gets each one's type, id and JSON.
+    pub(super) async fn watch(
+        &self,
+        session: Option<&str>,
+        since: Option<&str>,
+        mut handle: impl FnMut(&str, Option<&str>, &str),
+    ) -> Result<()> {
+        let parameter = |name: &str, value: &str| format!("{name}={}", percent_encode(value));
+        let session = session.map(|session| parameter("session", session));
+        let since = since.map(|since| parameter("since", since));
+        let query: Vec<String> = session.into_iter().chain(since).collect();
+        let path = format!("/v1/events?{}", query.join("&"));
+        let response = self.request(Method::GET, &path, &()).await?;
+        if !response.status().is_success() {
+            return understand(response).await;
+        }
+        let mut messages = Messages::default();
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame.map_err(ClientError::Broken)?.into_data() {
+                messages.push(&data, &mut handle);
+            }
+        }
+        Ok(())
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         body: &impl Serialize,
     ) -> Result<T> {
+        understand(self.request(method, path, body).await?).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Response<Incoming>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
             let socket = self.socket.clone();
             match source.kind() {
@@ -161,20 +197,23 @@ impl Client {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(ClientError::Request)?;
-        let response = sender.send_request(request).await.map_err(ClientError::Broken)?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await.map_err(ClientError::Broken)?.to_bytes();
-        let not_understood =
-            |source| ClientError::NotUnderstood { status: status.as_u16(), source };
-        if !status.is_success() {
-            return Err(
-                serde_json::from_slice(&bytes).map_or_else(not_understood, ClientError::Problem)
-            );
-        }
-        // 204 No Content is JSON's null to us.
-        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(bytes).map_err(not_understood)
+        sender.send_request(request).await.map_err(ClientError::Broken)
     }
+}
+
+/// The document that an answer carries, or the problem.
+async fn understand<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {
+    let status = response.status();
+    let bytes = response.into_body().collect().await.map_err(ClientError::Broken)?.to_bytes();
+    let not_understood = |source| ClientError::NotUnderstood { status: status.as_u16(), source };
+    if !status.is_success() {
+        return Err(
+            serde_json::from_slice(&bytes).map_or_else(not_understood, ClientError::Problem)
+        );
+    }
+    // 204 No Content is JSON's null to us.
+    let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+    serde_json::from_slice(bytes).map_err(not_understood)
 }
 
 fn session_path(session: &str, rest: &str) -> String {

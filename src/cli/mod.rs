@@ -1,6 +1,7 @@
 //! The command line. Every command but `serve`, `setup` and the hidden ones asks the daemon.
 
 mod client;
+mod messages;
 mod output;
 mod run;
 mod serve;
@@ -62,6 +63,16 @@ enum Command {
     },
     /// List what is plugged.
     Ls(Json),
+    /// Print what happens, as it happens, until the daemon ends.
+    Watch {
+        /// Only of this session.
+        session: Option<String>,
+        /// Begin after the event of this id, as --json shows it.
+        #[arg(long, value_name = "ID")]
+        since: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
     /// List the profiles of devices that can be plugged, or make one.
     #[command(args_conflicts_with_subcommands = true)]
     Profiles {
@@ -204,6 +215,12 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Unplug { session, slot } => client.unplug(&session, slot).await?,
             Command::Send { session, slot, events } => client.send(&session, slot, events).await?,
+            Command::Watch { session, since, json } => {
+                let show = |event: &str, id: Option<&str>, data: &str| {
+                    output::event(event, id, data, json.json);
+                };
+                client.watch(session.as_deref(), since.as_deref(), show).await?;
+            }
             Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
             Command::Profiles { json, .. } => {
                 output::profiles(&client.profiles().await?, json.json)?;

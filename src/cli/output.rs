@@ -60,6 +60,35 @@ pub(super) fn sessions(sessions: &[Session], as_json: bool) -> Result<()> {
     Ok(())
 }
 
+/// One line per event: JSON with the event's id, or `SESSION EVENT MEMBER=VALUE...`.
+pub(super) fn event(event: &str, id: Option<&str>, data: &str, as_json: bool) {
+    let members = match serde_json::from_str(data) {
+        Ok(serde_json::Value::Object(members)) => members,
+        _ => serde_json::Map::new(),
+    };
+    if as_json {
+        let mut members = members;
+        members.insert("event".to_owned(), event.into());
+        if let Some(id) = id {
+            members.insert("id".to_owned(), id.into());
+        }
+        println!("{}", serde_json::Value::Object(members));
+        return;
+    }
+    if event == "missed" {
+        println!("(events are missing here)");
+        return;
+    }
+    let session = members.get("session").and_then(|name| name.as_str()).unwrap_or("-");
+    let mut line = format!("{session} {event}");
+    let rest = |name: &str| !matches!(name, "time_ms" | "session" | "event");
+    for (name, value) in members.iter().filter(|(name, _)| rest(name)) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        line.push_str(&format!(" {name}={value}"));
+    }
+    println!("{line}");
+}
+
 fn container(session: &Session) -> (String, String) {
     match &session.container {
         Some(container) => (container.reference.clone(), container.pid.to_string()),

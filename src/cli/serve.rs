@@ -75,12 +75,15 @@ async fn run(config: Config) -> Result<()> {
     let sessions = Arc::new(Sessions::new(engine));
     info!(socket = %path.display(), "ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let events = Arc::clone(&sessions.engine().events);
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         info!("stopping");
+        // Streams of events would go on for ever.
+        events.end();
         let _ = stopping.send(());
     };
     let overdue = async move {

@@ -17,6 +17,8 @@ use super::state::State;
 use super::view::{Device, Session};
 use super::{door, unplug};
 use crate::engine::{Engine, chain};
+use crate::events::What;
+use crate::problem;
 use crate::runtime::ContainerRef;
 use crate::sys::watch;
 
@@ -54,7 +56,14 @@ impl Handle {
         let (mailbox, requests) = mpsc::channel(MAILBOX);
         let name = state.name.clone();
         let (publish, view) = watch::channel(Session::of(&state));
-        let actor = Actor { engine, state: Some(state), requests, publish, container_end: None };
+        let actor = Actor {
+            engine,
+            name: name.clone(),
+            state: Some(state),
+            requests,
+            publish,
+            container_end: None,
+        };
         tokio::spawn(actor.run());
         Self { name, mailbox, view }
     }
@@ -83,6 +92,7 @@ impl Handle {
 
 struct Actor {
     engine: Arc<Engine>,
+    name: String,
     /// Away while a step runs on a blocking thread.
     state: Option<State>,
     requests: mpsc::Receiver<Request>,
@@ -130,6 +140,7 @@ impl Actor {
                 let _ = reply.send(attached);
             }
             Request::Plug { plug, reply } => {
+                let profile = plug.profile.name().to_owned();
                 let plugged = self
                     .blocking(move |engine, state| {
                         let slot = plug::plug(engine, state, plug)?;
@@ -139,6 +150,7 @@ impl Actor {
                         Ok(device)
                     })
                     .await;
+                self.engine.events.publish(&self.name, told(profile, &plugged));
                 let _ = reply.send(plugged);
             }
             Request::Unplug { slot, reply } => {
@@ -161,6 +173,7 @@ impl Actor {
                     Some(state) => state.dir.delete().map_err(Error::Stage),
                     None => Ok(()),
                 };
+                self.engine.events.publish(&self.name, What::SessionRemoved);
                 let _ = reply.send(closed.and(deleted));
             }
         }
@@ -222,6 +235,20 @@ impl Actor {
             .await;
         if let Err(error) = closed {
             warn!(error = chain(&error), "could not clean up after the container");
+        }
+    }
+}
+
+/// How a plug ended.
+fn told(profile: String, plugged: &Result<Device, Error>) -> What {
+    match plugged {
+        Ok(device) => {
+            let us = device.steps.last().map_or(0, |step| step.us);
+            What::Plugged { slot: device.slot, profile, us }
+        }
+        Err(error) => {
+            let (code, detail) = (problem::code(error).to_owned(), chain(error));
+            What::PlugFailed { profile, code, detail }
         }
     }
 }

@@ -7,6 +7,7 @@ use super::error::Error;
 use super::state::State;
 use super::unplug;
 use crate::engine::Engine;
+use crate::events::What;
 use crate::runtime::ContainerRef;
 
 /// An open door.
@@ -39,6 +40,8 @@ pub(super) fn open(
     match open_claimed(engine, state, reference, container) {
         Ok(door) => {
             state.database.set_owner(door.announcer.credentials());
+            let container = door.reference.to_string();
+            engine.events.publish(&state.name, What::Attached { container });
             state.door = Some(door);
             Ok(())
         }
@@ -78,6 +81,8 @@ pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
     }
     if let Some(door) = state.door.take() {
         engine.release(&state.name);
+        let container = door.reference.to_string();
+        engine.events.publish(&state.name, What::Detached { container });
         // Nothing should be left; what a step that panicked forgot is.
         if let Ok(grants) = engine.grants() {
             let revoked = grants.revoke_all(door.container.cgroup().id());

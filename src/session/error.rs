@@ -11,12 +11,16 @@ use vinput::{InputError, NameError, uhid};
 use super::journal::JournalError;
 use super::verify::VerifyError;
 use crate::engine::GrantsUnavailable;
+use crate::events::PositionError;
 use crate::profiles::ProfilesError;
 use crate::runtime::{RefError, ResolveError};
 
 /// A request to a session failed; nothing of it is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The id of an event is not one.
+    #[error("there is no such event")]
+    EventId(#[source] PositionError),
     /// A session of that name is there already.
     #[error("there is a session `{name}` already")]
     SessionExists {

@@ -2,7 +2,7 @@
 //! rumble effect waits in the kernel until the effect is taken.
 //!
 //! The game is answered first, then the effect is played: the player's commands are what the session's client
-//! is to do. There is no client yet, so they are logged.
+//! is to do, and are told to whoever watches the events.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use vinput::feedback::Player;
 
 use super::device::Device;
+use crate::events::{Events, Feedback};
 use crate::sys::watch_device;
 
 /// Answers a device's feedback until it is stopped.
@@ -24,14 +25,21 @@ pub(super) struct Answering {
 
 impl Answering {
     /// Starts on the runtime of the calling thread.
-    pub(super) fn start(session: String, slot: u8, device: Arc<Device>) -> Self {
+    pub(super) fn start(
+        events: Arc<Events>,
+        session: String,
+        slot: u8,
+        device: Arc<Device>,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
+        let name = session.clone();
+        let tell = move |feedback| events.feedback(&name, slot, feedback);
         tokio::spawn(async move {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;
             tokio::select! {
-                error = answer(&session, slot, device) => {
+                error = answer(device, tell) => {
                     tracing::warn!(session, slot, %error, "feedback of the device is no longer read");
                 }
                 _ = stopped => {}
@@ -49,7 +57,7 @@ impl Answering {
     }
 }
 
-async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
+async fn answer(device: Arc<Device>, tell: impl Fn(Feedback)) -> io::Error {
     let mut player = match &*device {
         Device::Uinput { profile, .. } => Some(Player::new(profile)),
         // A pad of uhid is told what to do, not what to play.
@@ -68,7 +76,7 @@ async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
             () = until(player.as_ref().and_then(Player::timeout)) => None,
         };
         if let Some(mut guard) = guard {
-            match take(session, slot, ready.get_ref(), player.as_mut()) {
+            match take(ready.get_ref(), player.as_mut(), &tell) {
                 Ok(true) => guard.clear_ready(),
                 Ok(false) => {}
                 Err(error) => return error,
@@ -77,7 +85,7 @@ async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
         if let Some(player) = &mut player {
             player.handle_timeout(Instant::now());
             while let Some(command) = player.poll() {
-                tracing::debug!(session, slot, ?command, "feedback");
+                Feedback::of_command(command).map(&tell);
             }
         }
         tokio::task::yield_now().await;
@@ -87,10 +95,9 @@ async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
 /// Takes what is there, and says whether that was all: a program that never stops sending must not keep the
 /// worker.
 fn take(
-    session: &str,
-    slot: u8,
     device: &Device,
     mut player: Option<&mut Player>,
+    tell: &impl Fn(Feedback),
 ) -> io::Result<bool> {
     for _ in 0..64 {
         match device {
@@ -104,7 +111,9 @@ fn take(
                 Err(error) => return Err(io::Error::other(error)),
             },
             Device::Uhid { device, .. } => match device.take_feedback() {
-                Some(feedback) => tracing::debug!(session, slot, ?feedback, "feedback"),
+                Some(feedback) => {
+                    Feedback::of_pad(feedback).map(tell);
+                }
                 None => return Ok(true),
             },
         }

@@ -75,7 +75,12 @@ fn plug_slot(
     let mut plugged = Plugged {
         slot,
         name,
-        answering: Answering::start(state.name.clone(), slot, Arc::clone(&device)),
+        answering: Answering::start(
+            Arc::clone(&engine.events),
+            state.name.clone(),
+            slot,
+            Arc::clone(&device),
+        ),
         profile,
         device,
         parts,

@@ -12,6 +12,7 @@ use super::plug::PlugRequest;
 use super::state::State;
 use super::view::{Device, Session};
 use crate::engine::Engine;
+use crate::events::What;
 use crate::runtime::ContainerRef;
 use crate::sandbox;
 
@@ -65,6 +66,7 @@ impl Sessions {
         let state =
             State { name: name.to_owned(), dir, database, door: None, slots: BTreeMap::new() };
         let handle = Handle::spawn(Arc::clone(&self.engine), state);
+        self.engine.events.publish(name, What::SessionAdded);
         handles.insert(name.to_owned(), handle.clone());
         Ok(handle)
     }

@@ -7,6 +7,7 @@ use super::error::Error;
 use super::journal::{End, JournalError, Operation};
 use super::state::{Plugged, State};
 use crate::engine::{Engine, chain};
+use crate::events::What;
 
 /// Unplugs the device of a slot. For the container it is gone when this returns; the kernel may still be
 /// closing it, which [`Closing`] waits for. A journal that cannot be written does not keep a device plugged.
@@ -19,6 +20,7 @@ pub(super) fn unplug(engine: &Engine, state: &mut State, slot: u8) -> Result<Clo
     let (closing, result) = take_away(engine, state, plugged);
     let end = if result.is_ok() { End::Done } else { End::Incomplete };
     note(journal.end(Operation::Unplug, &state.name, slot, end));
+    engine.events.publish(&state.name, What::Unplugged { slot });
     result.map(|()| closing)
 }
 

@@ -77,6 +77,12 @@ impl Program {
         self.rest()
     }
 
+    /// Ends its standard input, and reads to the end.
+    pub(crate) fn close(&mut self) -> String {
+        drop(self.child.stdin.take());
+        self.rest()
+    }
+
     /// Reads to the end.
     pub(crate) fn rest(&mut self) -> String {
         self.output.read_to_string(&mut self.transcript).unwrap();

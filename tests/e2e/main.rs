@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod consumers;
+mod events;
 mod harness;
 mod isolation;
 mod lifetime;

@@ -1,9 +1,10 @@
 //! Force feedback effects, as programs upload them.
 
 use nix::libc::ff_effect;
+use serde::Serialize;
 
 /// A force feedback effect (`struct ff_effect` in include/uapi/linux/input.h).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Effect {
     /// Its place on the device: less than [`Profile::max_effects`](crate::Profile::max_effects).
     pub id: u16,
@@ -18,8 +19,9 @@ pub struct Effect {
 }
 
 /// What an effect feels like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
+#[serde(rename_all = "kebab-case")]
 pub enum EffectKind {
     /// `FF_RUMBLE`: the two motors of a pad.
     Rumble {
@@ -75,7 +77,8 @@ pub enum EffectKind {
 }
 
 /// What a condition resists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ConditionKind {
     /// `FF_SPRING`: being away from the centre.
     Spring,
@@ -88,7 +91,7 @@ pub enum ConditionKind {
 }
 
 /// A condition along one axis (`struct ff_condition_effect`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Condition {
     /// Most force to the right of the centre, 0 to 0xffff.
     pub right_saturation: u16,
@@ -105,7 +108,7 @@ pub struct Condition {
 }
 
 /// How an effect starts and ends (`struct ff_envelope`). Levels are 0 to 0x7fff.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Envelope {
     /// The time it takes to reach full strength, in milliseconds.
     pub attack_ms: u16,

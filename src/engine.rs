@@ -12,6 +12,7 @@ use vinput::Reaper;
 
 use crate::config::Config;
 use crate::events::Events;
+use crate::metrics;
 use crate::session::Error;
 use crate::session::journal::{Journal, JournalError};
 
@@ -64,6 +65,7 @@ impl Engine {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let staging = Staging::mount(&config.stage).map_err(StartError::Stage)?;
         let journal = Journal::open(&config.journal).map_err(StartError::Journal)?;
+        metrics::recovered(journal.recovered().len());
         for unfinished in journal.recovered() {
             tracing::warn!(%unfinished, "an earlier daemon ended during this; its traces are removed");
         }

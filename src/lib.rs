@@ -7,7 +7,7 @@
 //! - [`api`]: HTTP on a Unix socket, which asks
 //! - [`session`]: one actor per session, which plugs and unplugs with
 //! - [`engine`]: what all sessions share,
-//! - [`events`]: what happened, and
+//! - [`events`] and [`metrics`]: what happened, and
 //! - [`runtime`]: who a container is.
 
 pub mod api;
@@ -16,6 +16,7 @@ pub mod config;
 pub mod doctor;
 pub mod engine;
 pub mod events;
+pub mod metrics;
 pub mod problem;
 pub mod profiles;
 pub mod runtime;

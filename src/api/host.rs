@@ -1,7 +1,9 @@
 //! `/v1/profiles` and `/v1/doctor`.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header;
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -56,6 +58,16 @@ pub(super) async fn profiles(
 /// The API's description, as committed.
 pub(super) async fn openapi() -> ([(header::HeaderName, &'static str); 1], String) {
     ([(header::CONTENT_TYPE, "application/json")], super::description())
+}
+
+/// Figures for Prometheus, in its text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn metrics(
+    State(sessions): State<Shared>,
+    Extension(handle): Extension<PrometheusHandle>,
+) -> ([(header::HeaderName, &'static str); 1], String) {
+    let text = crate::metrics::render(&handle, sessions.engine(), &sessions.list());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 /// What of the host, and of a container, is ready, what is missing, and how to mend it.

@@ -18,9 +18,10 @@ pub mod types {
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::OpenApi;
 
 pub use body::MAX_BODY;
@@ -53,6 +54,7 @@ type Shared = Arc<Sessions>;
         events::events,
         host::profiles,
         host::doctor,
+        host::metrics,
     ),
     components(schemas(Problem))
 )]
@@ -67,7 +69,7 @@ pub fn description() -> String {
 }
 
 /// All routes.
-pub fn router(sessions: Arc<Sessions>) -> Router {
+pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
     let allowed = sessions.engine().config.allow_uids.clone();
     Router::new()
         .route("/v1/sessions", get(sessions::list).post(sessions::add))
@@ -80,6 +82,8 @@ pub fn router(sessions: Arc<Sessions>) -> Router {
         .route("/v1/profiles", get(host::profiles))
         .route("/v1/doctor", get(host::doctor))
         .route("/v1/openapi.json", get(host::openapi))
+        .route("/metrics", get(host::metrics))
+        .layer(Extension(metrics))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::api::{self, Socket};
 use crate::config::{Config, DEFAULT_SOCKET};
 use crate::engine::Engine;
+use crate::metrics;
 use crate::session::Sessions;
 
 #[derive(Debug, Args)]
@@ -70,6 +71,7 @@ async fn run(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
 
+    let metrics = metrics::install().context("could not collect figures")?;
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
@@ -91,7 +93,7 @@ async fn run(config: Config) -> Result<()> {
         tokio::time::sleep(LAST_REQUESTS).await;
     };
     tokio::select! {
-        served = socket.serve(api::router(Arc::clone(&sessions)), stop) => served?,
+        served = socket.serve(api::router(Arc::clone(&sessions), metrics), stop) => served?,
         () = overdue => warn!("connections that do not end are closed"),
     }
     if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {

@@ -109,6 +109,15 @@ pub enum ResolveError {
 }
 
 impl ContainerRef {
+    /// What comes before the colon.
+    pub(crate) fn runtime(&self) -> &'static str {
+        match self {
+            Self::Docker(_) => "docker",
+            Self::Pid(_) => "pid",
+            Self::Sandbox(_) => "sandbox",
+        }
+    }
+
     /// Finds and opens the container.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use device_gate::Container;
 use tokio::io::unix::AsyncFd;
@@ -18,9 +19,9 @@ use super::view::{Device, Session};
 use super::{door, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
-use crate::problem;
 use crate::runtime::ContainerRef;
 use crate::sys::watch;
+use crate::{metrics, problem};
 
 /// Requests that may wait for a session; a caller beyond waits to be heard.
 const MAILBOX: usize = 32;
@@ -137,7 +138,7 @@ impl Actor {
                 if attached.is_ok() {
                     self.watch_container();
                 }
-                let _ = reply.send(attached);
+                let _ = reply.send(counted("attach", attached));
             }
             Request::Plug { plug, reply } => {
                 let profile = plug.profile.name().to_owned();
@@ -147,25 +148,32 @@ impl Actor {
                         let device = Device::of(state.slot(slot)?);
                         let (profile, verified) = (&device.profile, device.verified);
                         info!(session = state.name, slot, profile, verified, "plugged");
+                        metrics::plugged(state.door()?.reference.runtime(), &device);
                         Ok(device)
                     })
                     .await;
                 self.engine.events.publish(&self.name, told(profile, &plugged));
-                let _ = reply.send(plugged);
+                let _ = reply.send(counted("plug", plugged));
             }
             Request::Unplug { slot, reply } => {
                 let unplugged = self
                     .blocking(move |engine, state| {
+                        let start = Instant::now();
                         let closing = unplug::unplug(engine, state, slot)?;
+                        metrics::unplugged(start.elapsed());
                         info!(session = state.name, slot, "unplugged");
                         Ok(closing)
                     })
                     .await;
-                let _ = reply.send(unplugged);
+                let _ = reply.send(counted("unplug", unplugged));
             }
             Request::Input { slot, inputs, reply } => {
                 // Some words to look up and one short write, microseconds: not worth another thread.
-                let _ = reply.send(self.with(|state| state.slot(slot)?.device.send(&inputs)));
+                let sent = self.with(|state| state.slot(slot)?.device.send(&inputs));
+                if sent.is_ok() {
+                    metrics::frame();
+                }
+                let _ = reply.send(counted("input", sent));
             }
             Request::Remove(reply) => {
                 let closed = self.blocking(door::close).await;
@@ -174,7 +182,7 @@ impl Actor {
                     None => Ok(()),
                 };
                 self.engine.events.publish(&self.name, What::SessionRemoved);
-                let _ = reply.send(closed.and(deleted));
+                let _ = reply.send(counted("remove", closed.and(deleted)));
             }
         }
     }
@@ -237,6 +245,14 @@ impl Actor {
             warn!(error = chain(&error), "could not clean up after the container");
         }
     }
+}
+
+/// Counts a failure.
+fn counted<T>(operation: &'static str, result: Result<T, Error>) -> Result<T, Error> {
+    if let Err(error) = &result {
+        metrics::failed(operation, problem::code(error));
+    }
+    result
 }
 
 /// How a plug ended.

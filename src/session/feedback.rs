@@ -14,6 +14,7 @@ use vinput::feedback::Player;
 
 use super::device::Device;
 use crate::events::{Events, Feedback};
+use crate::metrics;
 use crate::sys::watch_device;
 
 /// Answers a device's feedback until it is stopped.
@@ -34,7 +35,10 @@ impl Answering {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
         let name = session.clone();
-        let tell = move |feedback| events.feedback(&name, slot, feedback);
+        let tell = move |feedback| {
+            metrics::feedback();
+            events.feedback(&name, slot, feedback);
+        };
         tokio::spawn(async move {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;

@@ -1,6 +1,6 @@
 //! A daemon, containers, programs in them, and their output line by line. Everything is taken down on drop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -191,6 +191,11 @@ impl Daemon {
 
     /// One HTTP request, as bytes; the status and the body of its answer.
     pub(crate) fn http(&self, request: &[u8]) -> (u16, Value) {
+        let (status, body) = self.http_text(request);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    fn http_text(&self, request: &[u8]) -> (u16, String) {
         let mut stream = UnixStream::connect(self.path("sock")).unwrap();
         // The daemon may answer, and close, before it has read all.
         let _ = stream.write_all(request);
@@ -198,8 +203,19 @@ impl Daemon {
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8(answer).unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    /// The figures: `name{label="value",...}` and what stands behind it.
+    pub(crate) fn metrics(&self) -> BTreeMap<String, f64> {
+        let request = b"GET /metrics HTTP/1.1\r\nHost: hotseat\r\nConnection: close\r\n\r\n";
+        let (status, text) = self.http_text(request);
+        assert_eq!(status, 200);
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines
+            .map(|line| line.rsplit_once(' ').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+            .collect()
     }
 
     /// A JSON request.

@@ -15,6 +15,7 @@ mod events;
 mod harness;
 mod isolation;
 mod lifetime;
+mod metrics;
 mod pads;
 mod profiles;
 mod receivers;

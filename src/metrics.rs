@@ -1,0 +1,116 @@
+//! Figures for Prometheus, at `/metrics` of the API's socket.
+//!
+//! No label has a session's or a container's name: there may be any number of them over the years, and each would
+//! stay in the memory of whoever collects the figures.
+
+use std::time::Duration;
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::engine::Engine;
+use crate::session::view::{Device, Session};
+
+const PLUG_SECONDS: &str = "hotseat_plug_seconds";
+const UNPLUG_SECONDS: &str = "hotseat_unplug_seconds";
+const FAILURES: &str = "hotseat_failures_total";
+const FRAMES: &str = "hotseat_frames_total";
+const FEEDBACK: &str = "hotseat_feedback_total";
+const RECOVERED: &str = "hotseat_recovered_total";
+const SESSIONS: &str = "hotseat_sessions";
+const DEVICES: &str = "hotseat_devices";
+const GRANTS: &str = "hotseat_grants";
+
+/// Upper bounds in seconds. A step takes from tens of microseconds (a grant) to ten seconds (a pad whose driver has to
+/// be loaded).
+const BUCKETS: [f64; 12] =
+    [0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0, 10.0];
+
+/// Collects from now on, for the whole process.
+///
+/// # Errors
+///
+/// When somebody else in this process collects already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
+        .install_recorder()?;
+    describe_histogram!(
+        PLUG_SECONDS,
+        Unit::Seconds,
+        "Time of each step of a plug, and of all of them (step=\"all\"), by container runtime"
+    );
+    describe_histogram!(
+        UNPLUG_SECONDS,
+        Unit::Seconds,
+        "Time until an unplugged device is gone from its container"
+    );
+    describe_counter!(FAILURES, "Requests to a session that failed, by the problem's code");
+    describe_counter!(FRAMES, "Frames of input written to devices");
+    describe_counter!(FEEDBACK, "Times a program told a device to do something");
+    describe_counter!(RECOVERED, "Plugs and unplugs that an earlier daemon did not end");
+    describe_gauge!(SESSIONS, "Sessions, with and without a container");
+    describe_gauge!(DEVICES, "Plugged devices");
+    describe_gauge!(GRANTS, "Device numbers granted to containers");
+    Ok(handle)
+}
+
+/// The figures as text (Prometheus' text format, version 0.0.4).
+pub(crate) fn render(handle: &PrometheusHandle, engine: &Engine, sessions: &[Session]) -> String {
+    let with_container = sessions.iter().filter(|session| session.container.is_some()).count();
+    let without = sessions.len() - with_container;
+    gauge!(SESSIONS, "container" => "yes").set(count(with_container));
+    gauge!(SESSIONS, "container" => "no").set(count(without));
+    gauge!(DEVICES).set(count(sessions.iter().map(|session| session.devices.len()).sum()));
+    if let Ok(Ok(grants)) = engine.grants().map(device_gate::Grants::count) {
+        gauge!(GRANTS).set(count(grants));
+    }
+    handle.run_upkeep();
+    handle.render()
+}
+
+/// Exact up to 2^53.
+fn count(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// A device was plugged into a container of this runtime.
+pub(crate) fn plugged(runtime: &str, device: &Device) {
+    let record = |step: &str, us: u64| {
+        histogram!(PLUG_SECONDS, "step" => step.to_owned(), "runtime" => runtime.to_owned())
+            .record(Duration::from_micros(us));
+    };
+    let mut before = 0;
+    for step in &device.steps {
+        record(&step.step, step.us.saturating_sub(before));
+        before = step.us;
+    }
+    record("all", before);
+}
+
+/// A device is gone from its container.
+pub(crate) fn unplugged(took: Duration) {
+    histogram!(UNPLUG_SECONDS).record(took);
+}
+
+/// A request to a session failed.
+pub(crate) fn failed(operation: &'static str, code: &'static str) {
+    counter!(FAILURES, "operation" => operation, "code" => code).increment(1);
+}
+
+/// A frame of input was written.
+pub(crate) fn frame() {
+    counter!(FRAMES).increment(1);
+}
+
+/// A program told a device something.
+pub(crate) fn feedback() {
+    counter!(FEEDBACK).increment(1);
+}
+
+/// An earlier daemon did not end so many plugs and unplugs.
+pub(crate) fn recovered(count: usize) {
+    counter!(RECOVERED).increment(count as u64);
+}

@@ -55,12 +55,27 @@ pub struct Config {
     /// Whether programs with libudev-zero, a libudev for systems without udevd, are told of devices too: a
     /// second message in its own group (docs/receivers.md).
     pub libudev_zero: bool,
+    /// What the log looks like, and where it goes.
+    pub log: LogFormat,
     /// Permission bits of the nodes in a container, as an octal string such as "0660".
     ///
     /// The default is 0666: a session's directory can be reached from its own container only, where games
     /// run as any user the image likes, in no group of the host's.
     #[serde(deserialize_with = "octal")]
     pub node_mode: u32,
+}
+
+/// What the daemon's log looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Lines for people, on standard error.
+    #[default]
+    Text,
+    /// A JSON object per line, on standard error.
+    Json,
+    /// Messages with fields of their own, to systemd's journal.
+    Journald,
 }
 
 impl Default for Config {
@@ -73,6 +88,7 @@ impl Default for Config {
             docker_socket: "/var/run/docker.sock".into(),
             allow_uids: Vec::new(),
             libudev_zero: false,
+            log: LogFormat::default(),
             node_mode: 0o666,
         }
     }

@@ -1,13 +1,15 @@
 //! The command line. Every command but `serve`, `setup` and the hidden ones asks the daemon.
 
 mod client;
+mod logging;
 mod messages;
+mod notify;
 mod output;
 mod run;
 mod serve;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -15,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{Client, ClientError};
 
-use crate::config::DEFAULT_SOCKET;
+use crate::config::{Config, DEFAULT_SOCKET};
 use crate::problem::Problem;
 use crate::setup;
 
@@ -87,6 +89,12 @@ enum Command {
         container: Option<String>,
         #[command(flatten)]
         json: Json,
+    },
+    /// Read the configuration and the profiles as the daemon would, and say what is wrong with them.
+    CheckConfig {
+        /// The file; /etc/hotseat/hotseat.toml, if there is one, when not given.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Install the udev rules that protect the host's desktop, and load the kernel modules.
     Setup,
@@ -171,6 +179,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args, &cli.socket),
         Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
         Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::CheckConfig { config } => check_config(config.as_deref()),
         Command::Profiles { command: Some(ProfilesCommand::Capture { node, name }), .. } => {
             vinput::capture(&node, &name)
                 .map(|profile| {
@@ -232,11 +241,29 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             Command::Serve(_)
             | Command::Run(_)
             | Command::Setup
+            | Command::CheckConfig { .. }
             | Command::Openapi
             | Command::SandboxInit { .. } => {}
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Fails at the first error of the configuration; of the profiles it names every one.
+fn check_config(path: Option<&Path>) -> Result<ExitCode> {
+    let config = Config::load(path)?;
+    let (profiles, wrong) = crate::profiles::list(&config.profiles)?;
+    for error in &wrong {
+        output::error(&crate::engine::chain(error), "");
+    }
+    if !wrong.is_empty() {
+        return Ok(ExitCode::from(1));
+    }
+    output::line(&format!(
+        "the configuration is valid; {} profiles can be plugged",
+        profiles.len()
+    ));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

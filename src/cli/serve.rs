@@ -1,6 +1,5 @@
 //! `hotseat serve`.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,10 +9,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
+use super::{logging, notify};
 use crate::api::{self, Socket};
 use crate::config::{Config, DEFAULT_SOCKET};
 use crate::engine::Engine;
@@ -28,15 +28,6 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        // A log that cannot be written must not bring the daemon down.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr)
-        .init();
     if !rustix::process::geteuid().is_root() {
         bail!("the daemon makes devices and enters containers: run `hotseat serve` as root");
     }
@@ -45,6 +36,7 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
     if socket != Path::new(DEFAULT_SOCKET) {
         config.socket = socket.to_owned();
     }
+    logging::start(config.log)?;
     raise_descriptor_limit();
     // Files and directories have the modes that are written here.
     umask(Mode::from_raw_mode(0o022));
@@ -75,6 +67,7 @@ async fn run(config: Config) -> Result<()> {
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
+    notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let events = Arc::clone(&sessions.engine().events);
@@ -83,6 +76,7 @@ async fn run(config: Config) -> Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        notify::tell(&[NotifyState::Stopping]);
         info!("stopping");
         // Streams of events would go on for ever.
         events.end();
@@ -94,6 +88,7 @@ async fn run(config: Config) -> Result<()> {
     };
     tokio::select! {
         served = socket.serve(api::router(Arc::clone(&sessions), metrics), stop) => served?,
+        () = notify::watchdog() => {}
         () = overdue => warn!("connections that do not end are closed"),
     }
     if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {

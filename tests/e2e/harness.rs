@@ -121,23 +121,24 @@ impl Daemon {
         daemon
     }
 
-    /// Starts the daemon's process (again), and waits until it is ready.
-    pub(crate) fn launch(&mut self) {
+    /// Starts the daemon's process (again), waits until it is ready, and returns the line in which it says so.
+    pub(crate) fn launch(&mut self) -> String {
         let config = self.path("config.toml").display().to_string();
         let mut program = Program::start_unlimited(&[&HOTSEAT, "serve", "--config", &config]);
-        program.expect("ready");
+        let ready = program.expect("ready");
         self.program = Some(program);
+        ready
     }
 
     /// Stops the daemon in good order and starts it with more configuration.
-    pub(crate) fn relaunch_with(&mut self, configuration: &str) {
+    pub(crate) fn relaunch_with(&mut self, configuration: &str) -> String {
         self.program.take().unwrap().end("TERM");
         let path = self.path("config.toml");
         let kept = fs::read_to_string(&path).unwrap();
         let kept = kept.lines().filter(|line| !line.starts_with("allow_uids"));
         let text = kept.chain([configuration]).collect::<Vec<_>>().join("\n");
         fs::write(&path, text).unwrap();
-        self.launch();
+        self.launch()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

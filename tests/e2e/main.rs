@@ -20,3 +20,4 @@ mod pads;
 mod profiles;
 mod receivers;
 mod sandbox;
+mod service;

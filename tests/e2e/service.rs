@@ -1,0 +1,112 @@
+//! The daemon as a service of systemd, and its configuration.
+
+use std::fs;
+
+use crate::harness::{Daemon, HOTSEAT, Program, sh};
+
+/// The unit as installed, but for the daemon's own paths.
+struct Service {
+    directory: tempfile::TempDir,
+}
+
+const UNIT: &str = "hotseat-test.service";
+
+impl Service {
+    fn start(configuration: &str) -> Self {
+        sh("modprobe -a uinput joydev");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().display().to_string();
+        let config = format!(
+            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\n{configuration}"
+        );
+        fs::write(directory.path().join("config.toml"), config).unwrap();
+        let unit = include_str!("../../assets/systemd/hotseat.service").replace(
+            "ExecStart=/usr/local/bin/hotseat serve",
+            &format!("ExecStart={} serve --config {path}/config.toml", HOTSEAT.as_str()),
+        );
+        assert!(unit.contains(&path), "{unit}");
+        fs::write(format!("/run/systemd/system/{UNIT}"), unit).unwrap();
+        // Returns when the daemon has said that it is ready.
+        sh(&format!("systemctl daemon-reload && systemctl start {UNIT}"));
+        Self { directory }
+    }
+
+    fn hotseat(&self, arguments: &str) -> String {
+        let socket = self.directory.path().join("sock");
+        sh(&format!("{} --socket {} {arguments}", HOTSEAT.as_str(), socket.display()))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        sh(&format!(
+            "systemctl stop {UNIT}; rm /run/systemd/system/{UNIT}; systemctl daemon-reload"
+        ));
+    }
+}
+
+#[test]
+fn systemd_knows_when_the_daemon_is_ready_and_when_it_hangs() {
+    let service = Service::start("");
+    service.hotseat("session ls");
+    let property = |name: &str| sh(&format!("systemctl show --property {name} --value {UNIT}"));
+    assert_eq!(property("Type"), "notify\n");
+
+    // A daemon that hangs is ended and started again. The watchdog of the installed unit is slower.
+    sh(&format!(
+        "mkdir -p /run/systemd/system/{UNIT}.d\n\
+         printf '[Service]\\nWatchdogSec=2\\nRestartSec=0\\n' > /run/systemd/system/{UNIT}.d/test.conf\n\
+         systemctl daemon-reload; systemctl restart {UNIT}; rm -r /run/systemd/system/{UNIT}.d"
+    ));
+    let hanging = property("MainPID");
+    let mut journal = Program::start(&["journalctl", "--follow", "--lines=0", "--unit", UNIT]);
+    sh(&format!("kill -STOP {hanging}"));
+    journal.expect("Watchdog timeout");
+    journal.expect("ready");
+    assert_ne!(property("MainPID"), hanging);
+    service.hotseat("session ls");
+}
+
+#[test]
+fn the_log_can_be_json_or_the_journals_own() {
+    {
+        let service = Service::start("log = \"journald\"\n");
+        service.hotseat("session add alice");
+        service.hotseat("session rm alice");
+        let log = sh(&format!("journalctl --unit {UNIT} --output json -n 20"));
+        assert!(log.contains("\"HOTSEAT_SOCKET\":"), "{log}");
+    }
+    let mut daemon = Daemon::start();
+    let ready = daemon.relaunch_with("log = \"json\"");
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(ready["message"], "ready");
+    assert_eq!(ready["socket"], daemon.path("sock").display().to_string());
+}
+
+#[test]
+fn a_configuration_is_checked_before_it_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("hotseat.toml");
+    let profiles = directory.path().join("profiles");
+    fs::create_dir(&profiles).unwrap();
+    let check = || {
+        let config = file.display().to_string();
+        let command = [HOTSEAT.as_str(), "check-config", "--config", &config];
+        Program::start(&command).rest()
+    };
+    let valid = format!("log = \"json\"\nprofiles = \"{}\"\n", profiles.display());
+    fs::write(&file, &valid).unwrap();
+    assert!(check().contains("the configuration is valid"), "{}", check());
+
+    fs::write(&file, "allow_uids = []\nlog = \"loud\"\n").unwrap();
+    let told = check();
+    assert!(
+        told.contains("line 2") && told.contains("loud") && told.contains("journald"),
+        "{told}"
+    );
+
+    fs::write(&file, valid).unwrap();
+    fs::write(profiles.join("mine.toml"), "title = 5\n").unwrap();
+    let told = check();
+    assert!(told.contains("mine.toml") && told.contains("line 1"), "{told}");
+}

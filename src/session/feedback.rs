@@ -53,7 +53,7 @@ async fn answer(session: &str, slot: u8, device: Arc<Device>) -> io::Error {
     let mut player = match &*device {
         Device::Uinput { profile, .. } => Some(Player::new(profile)),
         // A pad of uhid is told what to do, not what to play.
-        Device::Uhid { .. } => None,
+        Device::Uhid { .. } | Device::Hid { .. } => None,
     };
     let ready = match watch_device(device) {
         Ok(ready) => ready,
@@ -105,6 +105,10 @@ fn take(
             },
             Device::Uhid { device, .. } => match device.take_feedback() {
                 Some(feedback) => tracing::debug!(session, slot, ?feedback, "feedback"),
+                None => return Ok(true),
+            },
+            Device::Hid { device, .. } => match device.take_output() {
+                Some(output) => tracing::debug!(session, slot, ?output, "feedback"),
                 None => return Ok(true),
             },
         }

@@ -297,7 +297,8 @@ impl Found {
 /// Where sysfs has the node of a device.
 fn sysfs_of(node: &Path) -> Result<PathBuf, CaptureError> {
     let metadata = fs::metadata(node);
-    let metadata = metadata.map_err(|source| CaptureError::Read { path: node.to_owned(), source })?;
+    let metadata =
+        metadata.map_err(|source| CaptureError::Read { path: node.to_owned(), source })?;
     let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
     Ok(PathBuf::from(format!("/sys/dev/char/{major}:{minor}")))
 }

@@ -30,7 +30,9 @@ pub(super) fn capture(node: &Path, sysfs: &Path, name: &str) -> Result<String, C
     let device = sysfs.join("device");
     let mut text = format!("# Captured from {}: {}.\n", node.display(), one_line(&raw_name));
     if descriptor.reports().iter().any(|report| report.kind == ReportKind::Feature) {
-        text.push_str("# Left out: what the device answers when it is asked for a feature report.\n");
+        text.push_str(
+            "# Left out: what the device answers when it is asked for a feature report.\n",
+        );
     }
     let _ = write!(
         text,
@@ -42,7 +44,9 @@ pub(super) fn capture(node: &Path, sysfs: &Path, name: &str) -> Result<String, C
         version(&device),
     );
     let driver = fs::read_link(device.join("driver"));
-    if let Some(driver) = driver.ok().as_deref().and_then(Path::file_name).and_then(|it| it.to_str()) {
+    if let Some(driver) =
+        driver.ok().as_deref().and_then(Path::file_name).and_then(|it| it.to_str())
+    {
         let _ = writeln!(text, "driver = {}", quote(driver));
     }
     text.push_str(&descriptor_lines(&bytes));

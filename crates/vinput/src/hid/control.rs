@@ -271,7 +271,8 @@ pub(crate) fn rest_of<'a>(
     let bit = |at: u32| report.get(at as usize / 8).map(|byte| u32::from(byte >> (at % 8) & 1));
     let bits = (0..place.size).try_fold(0, |all, at| Some(all | bit(place.offset + at)? << at))?;
     let unused = 32 - place.size;
-    let value = if axis.min < 0 { (bits << unused).cast_signed() >> unused } else { bits.cast_signed() };
+    let value =
+        if axis.min < 0 { (bits << unused).cast_signed() >> unused } else { bits.cast_signed() };
     (axis.min..=axis.max).contains(&value).then_some(value)
 }
 

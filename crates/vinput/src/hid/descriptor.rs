@@ -416,4 +416,4 @@ impl Parser {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

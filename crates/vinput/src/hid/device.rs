@@ -16,9 +16,9 @@ use super::output::{Output, Queue};
 use super::profile::Profile;
 use super::state::State;
 use crate::uhid::abi::{self, EVENT_SIZE, Event};
+use crate::uhid::{Bound, Wanted, Watch, check_host};
 use crate::uhid::{CreateError, Mac, PATIENCE, Reservation, WriteError};
 use crate::uhid::{hidraw_nodes, input_nodes, open, phys_that_fits};
-use crate::uhid::{Bound, Wanted, Watch, check_host};
 use crate::{DeviceName, Node, minors};
 
 /// A virtual HID device. It exists as long as this value.
@@ -120,7 +120,10 @@ impl Device {
         device.nodes = nodes_of(&syspath)?;
         (device.syspath, device.driver) = (syspath, driver);
         // The kernel takes every axis to be at 0 until it hears of it.
-        device.core.report_all().map_err(|source| CreateError::Refused { device: title.to_owned(), source })?;
+        device
+            .core
+            .report_all()
+            .map_err(|source| CreateError::Refused { device: title.to_owned(), source })?;
         Ok(device)
     }
 
@@ -239,7 +242,8 @@ impl Core {
     fn run(&self) {
         let mut record = Box::new([0; EVENT_SIZE]);
         loop {
-            let mut fds = [self.file.as_fd(), self.end.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            let mut fds =
+                [self.file.as_fd(), self.end.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             if poll(&mut fds, PollTimeout::NONE).is_err() {
                 continue; // a signal
             }

@@ -57,7 +57,10 @@ impl Frame {
         let value = match control.kind {
             ControlKind::Absolute(axis) => axis.scale(value),
             ControlKind::Hat(_) => i32::from(value >= 0.5) - i32::from(value <= -0.5),
-            #[expect(clippy::cast_possible_truncation, reason = "whole, and in the range of an i32")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "whole, and in the range of an i32"
+            )]
             _ => value as i32,
         };
         self.inputs.push(Input { index: control.index, value });

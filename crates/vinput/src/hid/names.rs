@@ -20,7 +20,7 @@ const Z: u32 = 0x0001_0032;
 const RX: u32 = 0x0001_0033;
 const RZ: u32 = 0x0001_0035;
 
-/// Names that are the same on every device. The comments of hid-input.c have the codes.
+/// Names that are the same on every device. drivers/hid/hid-input.c makes codes of them.
 const NAMES: [(u32, &str); 34] = [
     (0x0001_0030, "x"),
     (0x0001_0031, "y"),
@@ -104,7 +104,10 @@ pub(crate) fn name_all(descriptor: &Descriptor) -> Vec<(String, Spec)> {
             None => continue,
             Some(name) if name == "dpad" => {
                 let axis = |axis| Spec { axis: Some(axis), ..spec };
-                vec![("dpad_x".to_owned(), axis(HatAxis::X)), ("dpad_y".to_owned(), axis(HatAxis::Y))]
+                vec![
+                    ("dpad_x".to_owned(), axis(HatAxis::X)),
+                    ("dpad_y".to_owned(), axis(HatAxis::Y)),
+                ]
             }
             Some(name) => vec![(name, rested(&element, &axes, spec))],
         };
@@ -132,9 +135,15 @@ fn name(element: &Element<'_>, axes: &BTreeSet<(u32, u32)>) -> Option<String> {
     };
     let on_gamepad = field.application == GAMEPAD;
     match usage {
-        HAT if directions(field).is_some() && nowhere(field).is_some() => return Some("dpad".to_owned()),
-        Z if on_gamepad => return Some(if has_triggers(field.application, axes) { "lt" } else { "rx" }.into()),
-        RZ if on_gamepad => return Some(if has_triggers(field.application, axes) { "rt" } else { "ry" }.into()),
+        HAT if directions(field).is_some() && nowhere(field).is_some() => {
+            return Some("dpad".to_owned());
+        }
+        Z if on_gamepad => {
+            return Some(if has_triggers(field.application, axes) { "lt" } else { "rx" }.into());
+        }
+        RZ if on_gamepad => {
+            return Some(if has_triggers(field.application, axes) { "rt" } else { "ry" }.into());
+        }
         _ => {}
     }
     if field.is_relative && field.is_variable && usage <= 0x0001_0031 {
@@ -167,11 +176,13 @@ fn rested(element: &Element<'_>, axes: &BTreeSet<(u32, u32)>, spec: Spec) -> Spe
         && [Z, RZ].contains(&element.usage)
         && has_triggers(field.application, axes);
     let is_range = field.is_variable && !field.is_relative && field.max.abs_diff(field.min) > 1;
-    let is_place = is_range && field.application == MOUSE && (0x0001_0030..=0x0001_0031).contains(&element.usage);
+    let is_place = is_range
+        && field.application == MOUSE
+        && (0x0001_0030..=0x0001_0031).contains(&element.usage);
     Spec { rest: is_trigger.then_some(field.min), position: is_place, ..spec }
 }
 
-/// The name of a key in the keyboard's profile.
+/// The name of a key in the keyboard's profile, which leaves out what a host acts on (docs/uinput.md).
 fn key(id: u32) -> Option<String> {
     let id = usize::try_from(id).ok()?;
     let code = match id {
@@ -179,7 +190,8 @@ fn key(id: u32) -> Option<String> {
         _ => id.checked_sub(0xe0).and_then(|id| MODIFIERS.get(id)),
     };
     let code = EventCode { kind: EventType::Key, code: *code? };
-    Some(code.name()?.strip_prefix("KEY_")?.to_lowercase())
+    let name = code.name()?.strip_prefix("KEY_")?;
+    (!["SYSRQ", "POWER"].contains(&name)).then(|| name.to_lowercase())
 }
 
 #[cfg(test)]

@@ -148,12 +148,17 @@ impl Document {
             return Err(invalid("name", "use a-z, 0-9 and -, and at least one of them"));
         }
         // A name of a directory in sysfs.
-        let is_driver = |it: &String| !it.is_empty() && it.len() < 64 && !it.contains(['/', '\0', '\n']);
+        let is_driver =
+            |it: &String| !it.is_empty() && it.len() < 64 && !it.contains(['/', '\0', '\n']);
         if !self.driver.iter().all(is_driver) {
-            return Err(invalid("driver", "use a name of /sys/bus/hid/drivers, like \"hid-generic\""));
+            return Err(invalid(
+                "driver",
+                "use a name of /sys/bus/hid/drivers, like \"hid-generic\"",
+            ));
         }
         let bytes = bytes(&self.report_descriptor);
-        let descriptor = bytes.and_then(|bytes| Descriptor::parse(&bytes).map_err(|it| it.to_string()));
+        let descriptor =
+            bytes.and_then(|bytes| Descriptor::parse(&bytes).map_err(|it| it.to_string()));
         let descriptor = descriptor.map_err(|message| invalid("report_descriptor", message))?;
         let specs = match self.controls {
             Some(named) => named.into_iter().map(|(name, Short(spec))| (name, spec)).collect(),
@@ -192,7 +197,8 @@ impl Document {
 /// Pairs of hexadecimal digits, with white space between them as one likes.
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
     let digits = text.chars().filter(|it| !it.is_whitespace());
-    let digits = digits.map(|it| it.to_digit(16).ok_or_else(|| format!("{it:?} is no hexadecimal digit")));
+    let digits =
+        digits.map(|it| it.to_digit(16).ok_or_else(|| format!("{it:?} is no hexadecimal digit")));
     let digits: Vec<u32> = digits.collect::<Result<_, _>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
@@ -220,7 +226,9 @@ impl<'de> Deserialize<'de> for Short {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Short, E> {
                 let message = match EventCode::from_name(text) {
-                    Some(_) => format!("{text} is a code of evdev; a HID device has usages like 0x90001"),
+                    Some(_) => {
+                        format!("{text} is a code of evdev; a HID device has usages like 0x90001")
+                    }
                     None => format!("{text:?} is no usage; write a number like 0x90001"),
                 };
                 Err(E::custom(message))
@@ -274,4 +282,4 @@ pub(crate) fn controls_table(controls: &[(String, Spec)]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

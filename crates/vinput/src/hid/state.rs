@@ -1,6 +1,8 @@
 //! What a HID device's controls are set to, and its input reports: only those that change are written.
 
-use super::control::{Control, ControlKind, HatAxis, Place, elements, idle, input_reports, nothing};
+use super::control::{
+    Control, ControlKind, HatAxis, Place, elements, idle, input_reports, nothing,
+};
 use super::frame::{Frame, Input};
 use super::profile::Profile;
 use crate::uhid::abi;
@@ -45,7 +47,8 @@ impl State {
                 state.put(&place, place.offset, place.off);
             }
         }
-        let arrays = profile.descriptor().inputs().iter().enumerate().filter(|(_, it)| !it.is_variable);
+        let arrays =
+            profile.descriptor().inputs().iter().enumerate().filter(|(_, it)| !it.is_variable);
         for (index, field) in arrays.filter(|(_, it)| it.size <= 32) {
             let (report, size, off) = (field.report, field.size, nothing(field));
             let place = Place { report, field: index, offset: field.offset, size, on: off, off };
@@ -87,7 +90,9 @@ impl State {
         // Motion is told once.
         for Input { index, .. } in &frame.inputs {
             let control = profile.controls().get(*index);
-            if let Some(control) = control.filter(|it| matches!(it.kind, ControlKind::Relative { .. })) {
+            if let Some(control) =
+                control.filter(|it| matches!(it.kind, ControlKind::Relative { .. }))
+            {
                 self.values[*index] = 0;
                 self.encode(profile, control);
             }
@@ -126,7 +131,8 @@ impl State {
     fn encode_hat(&mut self, profile: &Profile, place: &Place) {
         let of_hat = |axis| {
             let mut controls = profile.controls().iter();
-            let control = controls.find(|it| it.place == *place && it.kind == ControlKind::Hat(axis));
+            let control =
+                controls.find(|it| it.place == *place && it.kind == ControlKind::Hat(axis));
             control.map_or(0, |control| self.values[control.index])
         };
         let eighth = match (of_hat(HatAxis::X), of_hat(HatAxis::Y)) {

@@ -90,7 +90,8 @@ pub(crate) enum Backend {
 /// What a text says that its devices are made by; if it does not say that, uinput.
 pub(crate) fn backend(text: &str) -> Backend {
     let table = DeTable::parse(text).ok();
-    let value = table.and_then(|table| Some(table.get_ref().get("backend")?.get_ref().as_str()? == "uhid"));
+    let value =
+        table.and_then(|table| Some(table.get_ref().get("backend")?.get_ref().as_str()? == "uhid"));
     if value == Some(true) { Backend::Uhid } else { Backend::Uinput }
 }
 

@@ -84,7 +84,7 @@ pub enum CreateError {
     DriverMissing {
         /// What people call it.
         device: String,
-        /// The driver that should have taken it.
+        /// The driver that should have taken it, without `hid-`.
         driver: String,
         /// The driver that took it.
         found: String,

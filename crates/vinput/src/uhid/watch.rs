@@ -98,7 +98,8 @@ impl Watch {
                 let (device, waited) = (wanted.device.to_owned(), patience);
                 return Err(match wanted.drivers.first() {
                     Some(driver) if generic => {
-                        let (driver, found) = ((*driver).to_owned(), GENERIC.to_owned());
+                        let driver = driver.trim_start_matches("hid-").to_owned();
+                        let found = GENERIC.to_owned();
                         CreateError::DriverMissing { device, driver, found, waited }
                     }
                     _ => CreateError::TimedOut { device, waited },
@@ -119,9 +120,7 @@ impl Watch {
                 // The generic driver makes room once, any other one has given up.
                 let stops = stopped.read().unwrap_or_default();
                 if !generic || stops > 1 {
-                    return Err(CreateError::DriverFailed {
-                        device: wanted.device.to_owned(),
-                    });
+                    return Err(CreateError::DriverFailed { device: wanted.device.to_owned() });
                 }
                 generic = false;
             }

@@ -12,6 +12,7 @@
 mod bad_input;
 mod consumers;
 mod harness;
+mod hid;
 mod isolation;
 mod lifetime;
 mod pads;

@@ -87,7 +87,7 @@ fn uinput(path: &Path) -> Check {
 /// Whole pads need uhid and the kernel's own drivers for them.
 fn uhid(path: &Path) -> Check {
     let lost = "DualSense, DualShock 4 and Switch pads have no motion sensors, touchpad, lights, battery and \
-                trigger effects, and there are no Joy-Cons; profiles that end in -uinput still work";
+                trigger effects, and Joy-Cons no motion sensors and lights; profiles that end in -uinput still work";
     let hint = "run `hotseat setup`, which loads the modules now and at boot";
     let shown = path.display();
     if let Err(error) =

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vinput::profile::LoadError;
 use vinput::uhid::Model;
-use vinput::{DeviceName, NameError};
+use vinput::{AnyProfile, DeviceName, NameError, hid};
 
 /// A device model that can be plugged.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub enum Profile {
     Uinput(Arc<vinput::Profile>),
     /// A whole pad made by uhid, to which the kernel's own driver attaches.
     Uhid(Model),
+    /// A HID device made by uhid, as a file describes it.
+    Hid(Arc<hid::Profile>),
 }
 
 /// What a device is made by.
@@ -39,6 +41,7 @@ impl Profile {
         match self {
             Self::Uinput(profile) => profile.name(),
             Self::Uhid(model) => model.name(),
+            Self::Hid(profile) => profile.name(),
         }
     }
 
@@ -47,6 +50,7 @@ impl Profile {
         match self {
             Self::Uinput(profile) => profile.title(),
             Self::Uhid(model) => model.device_name(),
+            Self::Hid(profile) => profile.title(),
         }
     }
 
@@ -59,6 +63,7 @@ impl Profile {
         match self {
             Self::Uinput(profile) => Ok(profile.device_name().clone()),
             Self::Uhid(model) => DeviceName::new(model.device_name()),
+            Self::Hid(profile) => Ok(profile.device_name().clone()),
         }
     }
 
@@ -69,6 +74,9 @@ impl Profile {
                 profile.controls().iter().map(|control| control.name().to_owned()).collect()
             }
             Self::Uhid(model) => model.controls().map(str::to_owned).collect(),
+            Self::Hid(profile) => {
+                profile.controls().iter().map(|control| control.name().to_owned()).collect()
+            }
         }
     }
 
@@ -76,7 +84,7 @@ impl Profile {
     pub fn backend(&self) -> Backend {
         match self {
             Self::Uinput(_) => Backend::Uinput,
-            Self::Uhid(_) => Backend::Uhid,
+            Self::Uhid(_) | Self::Hid(_) => Backend::Uhid,
         }
     }
 }
@@ -186,8 +194,11 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, ProfilesError> {
 
 /// The profile in a file; `None` if there is no file.
 fn load(path: &Path, name: &str) -> Result<Option<Profile>, ProfilesError> {
-    match vinput::Profile::load(path) {
-        Ok(profile) if profile.name() == name => Ok(Some(Profile::Uinput(Arc::new(profile)))),
+    match AnyProfile::load(path) {
+        Ok(profile) if profile.name() == name => Ok(Some(match profile {
+            AnyProfile::Uinput(profile) => Profile::Uinput(Arc::new(profile)),
+            AnyProfile::Uhid(profile) => Profile::Hid(Arc::new(profile)),
+        })),
         Ok(profile) => {
             Err(ProfilesError::Misnamed { path: path.to_owned(), name: profile.name().to_owned() })
         }

@@ -141,7 +141,7 @@ enum SessionCommand {
 enum ProfilesCommand {
     /// Print a profile of a device of this machine, as TOML. Leave the device alone meanwhile.
     Capture {
-        /// Its event node, such as /dev/input/event0.
+        /// Its event node, such as /dev/input/event0, or hidraw node, such as /dev/hidraw0.
         node: PathBuf,
         /// The profile's name: a-z, 0-9 and -.
         #[arg(long, default_value = "captured")]

@@ -167,7 +167,7 @@ pub(super) fn profiles(profiles: &[ProfileView], as_json: bool) -> Result<()> {
     }
     for profile in profiles {
         let whole = match profile.backend {
-            Backend::Uhid => " (whole pad, through uhid)",
+            Backend::Uhid => " (through uhid)",
             Backend::Uinput => "",
         };
         println!("{}: {}{whole}", profile.name, profile.title);

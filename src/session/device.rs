@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vinput::uhid::{self, Mac, State};
-use vinput::{DeviceName, Frame, InputError, Node, uinput};
+use vinput::{DeviceName, Frame, InputError, Node, hid, uinput};
 
 use super::error::Error;
 use crate::profiles::Profile;
@@ -30,6 +30,13 @@ pub(crate) enum Device {
         /// What its controls were set to.
         state: Mutex<State>,
     },
+    /// Made by uhid, as a file of the user's describes it.
+    Hid {
+        /// The device.
+        device: hid::Device,
+        /// Its nodes that a container gets.
+        nodes: Vec<Node>,
+    },
 }
 
 impl Device {
@@ -45,12 +52,16 @@ impl Device {
                 Ok(Self::Uinput { profile: Arc::clone(profile), device })
             }
             Profile::Uhid(model) => {
-                let mac = Mac::derived_from(&format!("{}/{phys}", machine_id()));
-                let device =
-                    uhid::Device::create(*model, name, phys, mac).map_err(Error::CreatePad)?;
-                let is_input = |node: &&Node| node.devname.starts_with("input/");
-                let nodes = device.nodes().iter().filter(is_input).cloned().collect();
+                let device = uhid::Device::create(*model, name, phys, mac_of(phys));
+                let device = device.map_err(Error::CreatePad)?;
+                let nodes = input_nodes(device.nodes());
                 Ok(Self::Uhid { device, nodes, state: Mutex::new(State::NEUTRAL) })
+            }
+            Profile::Hid(profile) => {
+                let device = hid::Device::create(profile, Some(name), phys, mac_of(phys));
+                let device = device.map_err(Error::CreatePad)?;
+                let nodes = input_nodes(device.nodes());
+                Ok(Self::Hid { device, nodes })
             }
         }
     }
@@ -60,6 +71,7 @@ impl Device {
         match self {
             Self::Uinput { device, .. } => device.syspath(),
             Self::Uhid { device, .. } => device.syspath(),
+            Self::Hid { device, .. } => device.syspath(),
         }
     }
 
@@ -68,7 +80,7 @@ impl Device {
     pub(super) fn nodes(&self) -> &[Node] {
         match self {
             Self::Uinput { device, .. } => device.nodes(),
-            Self::Uhid { nodes, .. } => nodes,
+            Self::Uhid { nodes, .. } | Self::Hid { nodes, .. } => nodes,
         }
     }
 
@@ -84,15 +96,29 @@ impl Device {
                 device.model().apply(&mut state, inputs).map_err(Error::Input)?;
                 device.set(&state).map_err(Error::WritePad)
             }
+            Self::Hid { device, .. } => {
+                let frame = device.profile().frame(inputs).map_err(Error::Input)?;
+                device.write(&frame).map_err(Error::WritePad)
+            }
         }
     }
 
     /// The event node, to ask it for its axes; `None` where they are known without.
     pub(super) fn node_with_axes(&self, syspath: &Path) -> Option<File> {
-        let Self::Uhid { nodes, .. } = self else { return None };
+        let (Self::Uhid { nodes, .. } | Self::Hid { nodes, .. }) = self else { return None };
         let node = nodes.iter().find(|node| node.syspath == syspath && node.is_event())?;
         File::open(Path::new("/dev").join(&node.devname)).ok()
     }
+}
+
+/// The nodes that containers get.
+fn input_nodes(nodes: &[Node]) -> Vec<Node> {
+    nodes.iter().filter(|node| node.devname.starts_with("input/")).cloned().collect()
+}
+
+/// The address of the pad that is marked so.
+fn mac_of(phys: &DeviceName) -> Mac {
+    Mac::derived_from(&format!("{}/{phys}", machine_id()))
 }
 
 /// What tells this host from others (machine-id(5)). With it a pad's address is the same for a slot each time,
@@ -108,6 +134,7 @@ impl AsRawFd for Device {
         match self {
             Self::Uinput { device, .. } => device.as_raw_fd(),
             Self::Uhid { device, .. } => device.as_raw_fd(),
+            Self::Hid { device, .. } => device.as_raw_fd(),
         }
     }
 }

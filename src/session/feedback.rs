@@ -65,7 +65,7 @@ async fn answer(device: Arc<Device>, tell: impl Fn(Feedback)) -> io::Error {
     let mut player = match &*device {
         Device::Uinput { profile, .. } => Some(Player::new(profile)),
         // A pad of uhid is told what to do, not what to play.
-        Device::Uhid { .. } => None,
+        Device::Uhid { .. } | Device::Hid { .. } => None,
     };
     let ready = match watch_device(device) {
         Ok(ready) => ready,
@@ -118,6 +118,10 @@ fn take(
                 Some(feedback) => {
                     Feedback::of_pad(feedback).map(tell);
                 }
+                None => return Ok(true),
+            },
+            Device::Hid { device, .. } => match device.take_output() {
+                Some(output) => tracing::debug!(session, slot, ?output, "feedback"),
                 None => return Ok(true),
             },
         }

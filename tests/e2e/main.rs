@@ -13,6 +13,7 @@ mod bad_input;
 mod consumers;
 mod events;
 mod harness;
+mod hid;
 mod isolation;
 mod lifetime;
 mod metrics;

@@ -9,7 +9,7 @@ use crate::state::State;
 use crate::{Feedback, Frame, Profile};
 
 /// How many times this thread allocated during `work`.
-fn allocations(work: impl FnOnce()) -> u64 {
+pub(crate) fn allocations(work: impl FnOnce()) -> u64 {
     let before = sys::count();
     work();
     sys::count() - before

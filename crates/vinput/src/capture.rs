@@ -1,5 +1,6 @@
 //! Profiles of devices that are there.
 
+mod hidraw;
 mod names;
 mod sys;
 
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 use self::names::Names;
 use crate::code::Property;
+use crate::hid::DescriptorError;
 use crate::profile::{ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_SLOT, ABS_MT_TRACKING_ID, Bus};
 use crate::{EventCode, EventType, Profile, ProfileError};
 
@@ -32,9 +34,9 @@ pub enum CaptureError {
         #[source]
         source: io::Error,
     },
-    /// It is no event node.
-    #[error("{} is not an event node such as /dev/input/event0", path.display())]
-    NotAnEventNode {
+    /// It is no event node, and no hidraw node.
+    #[error("{} is no node such as /dev/input/event0 or /dev/hidraw0", path.display())]
+    NotANode {
         /// What was given.
         path: PathBuf,
     },
@@ -44,19 +46,35 @@ pub enum CaptureError {
         /// `BUS_*` of include/uapi/linux/input.h.
         bus: u16,
     },
+    /// The device's report descriptor is none.
+    #[error("the device's report descriptor is wrong")]
+    Descriptor(#[source] DescriptorError),
     /// What was made of the device is no profile.
     #[error("no profile can be made of the device")]
     Profile(#[source] ProfileError),
 }
 
-/// Writes a profile of the device behind an event node, as TOML, with what a profile cannot say in comments
-/// at its top. Nobody should touch the device meanwhile: where an axis is, is taken for where it rests.
+/// Writes a profile of the device behind an event node ([`Profile`]) or hidraw node ([`hid::Profile`](crate::hid::Profile)),
+/// as TOML, with what a profile cannot say in comments at its top. Nobody should touch the device meanwhile: where an
+/// axis is, is taken for where it rests.
 ///
 /// # Errors
 ///
 /// [`CaptureError`].
 pub fn capture(node: &Path, name: &str) -> Result<String, CaptureError> {
-    let found = Found::read(node)?;
+    let sysfs = sysfs_of(node)?;
+    let is = |kind: &str| {
+        let target = fs::read_link(&sysfs).ok();
+        let name = target.as_deref().and_then(Path::file_name).map(|it| it.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(kind))
+    };
+    if is("hidraw") {
+        return hidraw::capture(node, &sysfs, name);
+    }
+    if !is("event") {
+        return Err(CaptureError::NotANode { path: node.to_owned() });
+    }
+    let found = Found::read(node, &sysfs)?;
     let mut text = found.write(name)?;
     let profile = Profile::parse(&text).map_err(CaptureError::Profile)?;
 
@@ -90,21 +108,12 @@ struct Found {
 }
 
 impl Found {
-    fn read(node: &Path) -> Result<Self, CaptureError> {
+    fn read(node: &Path, sysfs: &Path) -> Result<Self, CaptureError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| CaptureError::Read { path, source }
         };
         let file = File::open(node).map_err(failed(node))?;
-        let number = file.metadata().map_err(failed(node))?.rdev();
-        let (major, minor) = (libc::major(number), libc::minor(number));
-        let sysfs = PathBuf::from(format!("/sys/dev/char/{major}:{minor}"));
-        let is_event = fs::read_link(&sysfs).is_ok_and(|target| {
-            target.file_name().is_some_and(|name| name.to_string_lossy().starts_with("event"))
-        });
-        if !is_event {
-            return Err(CaptureError::NotAnEventNode { path: node.to_owned() });
-        }
         let device = sysfs.join("device");
         let text = |file: &str| {
             let path = device.join(file);
@@ -146,9 +155,7 @@ impl Found {
 
     fn write(&self, name: &str) -> Result<String, CaptureError> {
         let [bus, vendor, product, version] = self.id;
-        let known = Bus::ALL.into_iter().find(|known| *known as u16 == bus);
-        let known = known.ok_or(CaptureError::Bus { bus })?;
-        let bus = format!("{known:?}").to_lowercase();
+        let bus = bus_name(bus)?;
         let device_name = quote(&one_line(&self.name));
         let mut text = format!(
             "name = {}\ntitle = {device_name}\ndevice_name = {device_name}\nbus = \"{bus}\"\n\
@@ -287,6 +294,21 @@ impl Found {
     }
 }
 
+/// Where sysfs has the node of a device.
+fn sysfs_of(node: &Path) -> Result<PathBuf, CaptureError> {
+    let metadata = fs::metadata(node);
+    let metadata =
+        metadata.map_err(|source| CaptureError::Read { path: node.to_owned(), source })?;
+    let (major, minor) = (libc::major(metadata.rdev()), libc::minor(metadata.rdev()));
+    Ok(PathBuf::from(format!("/sys/dev/char/{major}:{minor}")))
+}
+
+/// What profiles call a bus.
+fn bus_name(bus: u16) -> Result<String, CaptureError> {
+    let known = Bus::ALL.into_iter().find(|known| *known as u16 == bus);
+    Ok(format!("{:?}", known.ok_or(CaptureError::Bus { bus })?).to_lowercase())
+}
+
 /// The bits of a bitmap as sysfs prints it: hexadecimal words of `unsigned long`, the highest first.
 fn bits(text: &str) -> impl Iterator<Item = u16> + use<> {
     let width = u16::try_from(usize::BITS).unwrap_or(64);
@@ -349,7 +371,7 @@ mod tests {
     #[test]
     fn what_is_no_event_node_is_refused() {
         let error = capture(Path::new("/dev/null"), "test").unwrap_err();
-        let expected = "/dev/null is not an event node such as /dev/input/event0";
+        let expected = "/dev/null is no node such as /dev/input/event0 or /dev/hidraw0";
         assert_eq!(error.to_string(), expected);
         let error = capture(Path::new("/nonexistent"), "test").unwrap_err();
         assert_eq!(error.to_string(), "cannot read /nonexistent");

@@ -31,7 +31,7 @@
 //! ```
 //!
 //! [`uhid::Device`] is a pad with motion sensors, touchpad, lights and battery, driven by the kernel's
-//! own driver for it.
+//! own driver for it. [`hid::Device`] is any other HID device, as a file describes it.
 //!
 //! The crate has no async runtime, and no threads but the reaper's and one for each pad of [`uhid`].
 //! Both kinds of device can be watched by any event loop; writing and reading them never block,
@@ -41,12 +41,14 @@
 
 #[cfg(test)]
 mod allocations;
+mod any;
 #[cfg(test)]
 mod c_header;
 mod capture;
 mod code;
 mod event;
 pub mod feedback;
+pub mod hid;
 mod input;
 mod minors;
 mod name;
@@ -58,6 +60,7 @@ mod suggest;
 pub mod uhid;
 pub mod uinput;
 
+pub use self::any::AnyProfile;
 pub use self::capture::{CaptureError, capture};
 pub use self::code::{EventCode, EventType};
 pub use self::feedback::Feedback;

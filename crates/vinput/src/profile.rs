@@ -4,6 +4,7 @@
 //!
 //! | key | meaning |
 //! |---|---|
+//! | `backend` | `"uinput"`, or left out; [`crate::hid`] has the profiles for `"uhid"` |
 //! | `name` | what the profile is called: `a-z`, `0-9`, `-` |
 //! | `title` | what people call the model |
 //! | `device_name` | the kernel name of its devices, where no other is given |
@@ -38,6 +39,7 @@ pub(crate) use self::contacts::{
 };
 pub(crate) use self::control::HI_RES_PER_DETENT;
 pub use self::control::{Axis, Control, ControlKind};
+pub(crate) use self::file::{Backend, Invalid, backend, invalid, load_with, read, spelled_with};
 pub use self::file::{LoadError, ProfileError};
 use crate::code::Property;
 use crate::{DeviceName, EventCode};
@@ -114,7 +116,7 @@ impl Profile {
     ///
     /// [`LoadError`] names the file; its source names the line and says what is allowed there.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
-        file::load(path.as_ref())
+        load_with(path.as_ref(), Self::parse)
     }
 
     /// Reads a profile from TOML.

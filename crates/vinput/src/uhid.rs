@@ -30,7 +30,7 @@
 //! Sources: include/uapi/linux/uhid.h for the interface, drivers/hid/uhid.c for what it does; each
 //! model's file names those of its protocol.
 
-mod abi;
+pub(crate) mod abi;
 mod controls;
 mod core;
 mod crc;
@@ -48,7 +48,7 @@ mod state;
 mod switch;
 mod watch;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,9 +64,9 @@ pub use self::error::{CreateError, WriteError};
 pub use self::feedback::{Feedback, MuteLed, Trigger};
 pub use self::mac::{Mac, MacError};
 pub use self::model::Model;
-use self::reservation::Reservation;
+pub(crate) use self::reservation::Reservation;
 pub use self::state::{Battery, Button, Buttons, STANDARD_GRAVITY, State, Touch};
-use self::watch::{Bound, Watch};
+pub(crate) use self::watch::{Bound, Wanted, Watch, check_host};
 use crate::minors;
 use crate::node::SysfsError;
 use crate::{DeviceName, Node};
@@ -76,7 +76,7 @@ pub const DEFAULT_PATH: &str = "/dev/uhid";
 
 /// How long the driver has. hid-playstation needs milliseconds, hid-nintendo a tenth of a second; but
 /// udevd may have to load it first.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A virtual pad. It exists as long as this value.
 ///
@@ -118,18 +118,13 @@ impl Device {
         mac: Mac,
     ) -> Result<Self, CreateError> {
         minors::check(model.input_devices()).map_err(CreateError::Minors)?;
-        watch::check_host(mac)?;
+        check_host(mac)?;
         let path = Path::new(DEFAULT_PATH);
         let reservation = Reservation::take(mac)
             .ok_or_else(|| CreateError::DuplicateMac { mac, other: path.to_owned() })?;
         // Before the pad is there, so that nothing about it is missed.
         let watch = Watch::new().map_err(CreateError::Listen)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK) // O_CLOEXEC is std's default
-            .open(path)
-            .map_err(|source| CreateError::from_open(path, source))?;
+        let file = open(path)?;
         let create = abi::Create {
             name: name.as_str(),
             phys: &phys_that_fits(phys),
@@ -140,7 +135,8 @@ impl Device {
             version: model.version(),
             descriptor: model.descriptor(),
         };
-        (&file).write(&create.encode()).map_err(|source| CreateError::Refused { model, source })?;
+        let refused = |source| CreateError::Refused { device: model.to_string(), source };
+        (&file).write(&create.encode()).map_err(refused)?;
 
         let core = Arc::new(Core::new(file, model, mac).map_err(CreateError::Thread)?);
         let looping = Arc::clone(&core);
@@ -159,8 +155,10 @@ impl Device {
             nodes: Vec::new(),
             _reservation: reservation,
         };
-        let Bound { syspath, driver } = watch.wait(model, mac, &device.core.stopped, PATIENCE)?;
-        device.nodes = nodes_of(&syspath)?;
+        let wanted = Wanted { device: model.name(), drivers: model.drivers(), uniq: mac };
+        let Bound { syspath, driver } = watch.wait(wanted, &device.core.stopped, PATIENCE)?;
+        device.nodes = input_nodes(&syspath)?;
+        device.nodes.extend(hidraw_nodes(&syspath)?);
         (device.syspath, device.driver) = (syspath, driver);
         Ok(device)
     }
@@ -250,15 +248,22 @@ impl AsRawFd for Device {
     }
 }
 
+/// Opens uhid, not to block.
+pub(crate) fn open(path: &Path) -> Result<File, CreateError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_NONBLOCK); // O_CLOEXEC is std's default
+    options.open(path).map_err(|source| CreateError::from_open(path, source))
+}
+
 /// As much of the text as the kernel takes, whole characters.
-fn phys_that_fits(phys: &DeviceName) -> String {
+pub(crate) fn phys_that_fits(phys: &DeviceName) -> String {
     let mut text = phys.as_str().to_owned();
     text.truncate(text.floor_char_boundary(abi::PHYS_MAX));
     text
 }
 
-/// The nodes of a HID device with all its input devices, in the order in which the driver made these.
-fn nodes_of(syspath: &Path) -> Result<Vec<Node>, CreateError> {
+/// The nodes of a HID device's input devices, in the order in which the driver made these.
+pub(crate) fn input_nodes(syspath: &Path) -> Result<Vec<Node>, CreateError> {
     let folder = syspath.join("input");
     let failed = |source| SysfsError { path: folder.clone(), source };
     let mut inputs = Vec::new();
@@ -274,13 +279,17 @@ fn nodes_of(syspath: &Path) -> Result<Vec<Node>, CreateError> {
         }
         nodes.extend(of_input);
     }
+    Ok(nodes)
+}
+
+/// The hidraw node of a HID device.
+pub(crate) fn hidraw_nodes(syspath: &Path) -> Result<Vec<Node>, CreateError> {
     // There is no such folder where the kernel had no number left.
     let hidraw = syspath.join("hidraw");
     if !hidraw.exists() {
         return Err(CreateError::NoNode { syspath: syspath.to_owned(), what: "hidraw" });
     }
-    nodes.extend(Node::of_device(&hidraw)?);
-    Ok(nodes)
+    Ok(Node::of_device(&hidraw)?)
 }
 
 /// The number in `input12`.

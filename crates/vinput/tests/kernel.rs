@@ -8,13 +8,15 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
 use evdev::raw_stream::RawDevice;
 use evdev::{AbsoluteAxisCode, FFEffectData, FFEffectKind, FFReplay, FFTrigger, InputEvent};
 use nix::libc::O_NONBLOCK;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use vinput::feedback::{Effect, EffectKind};
+use vinput::feedback::{Command, Effect, EffectKind, Player, Rumble};
 use vinput::uinput::{DEFAULT_PATH, Device};
 use vinput::{DeviceName, EventCode, Feedback, Frame, Node, Profile, Reaper};
 
@@ -57,7 +59,7 @@ fn nothing_to_read(reader: &mut RawDevice) -> bool {
 }
 
 /// Takes feedback until one is the last that the test waits for.
-fn feedback_until(device: &Device, last: impl Fn(&Feedback) -> bool) -> Vec<Feedback> {
+fn feedback_until(device: &Device, mut last: impl FnMut(&Feedback) -> bool) -> Vec<Feedback> {
     let mut all = Vec::new();
     loop {
         while let Some(feedback) = device.read_feedback().unwrap() {
@@ -286,6 +288,39 @@ fn effects_are_uploaded_played_and_erased_without_holding_up_the_program() {
     ];
     assert_eq!(feedback, expected);
     assert_eq!(pad.read_feedback().unwrap(), None);
+}
+
+#[test]
+fn an_effect_that_plays_is_changed_by_uploading_it_again() {
+    let Some(pad) = create("xbox-one", "hotseat/again-rumble") else { return };
+    let mut program = reader(&pad);
+    let mut player = Player::new(Profile::builtin("xbox-one").unwrap());
+    let lasting = |strong, weak| FFEffectData {
+        replay: FFReplay { length: 60_000, delay: 0 },
+        ..rumble(strong, weak)
+    };
+    let (play_on, played) = mpsc::channel();
+    let rumbles: Vec<Command> = thread::scope(|scope| {
+        let served = scope.spawn(|| {
+            let mut commands = Vec::new();
+            feedback_until(&pad, |feedback| {
+                player.handle(feedback, Instant::now());
+                commands.extend(std::iter::from_fn(|| player.poll()));
+                play_on.send(()).unwrap();
+                matches!(feedback, Feedback::Erase { .. })
+            });
+            commands
+        });
+        let mut effect = program.upload_ff_effect(lasting(0x4000, 0)).unwrap();
+        effect.play(1).unwrap();
+        // Uploaded, and playing.
+        (0..2).for_each(|_| played.recv().unwrap());
+        effect.update(lasting(0x8000, 0x2000)).unwrap();
+        drop(effect); // erases it, which stops it first
+        served.join().unwrap()
+    });
+    let expected = [(0x4000, 0), (0x8000, 0x2000), (0, 0)];
+    assert_eq!(rumbles, expected.map(|(strong, weak)| Command::Rumble(Rumble { strong, weak })));
 }
 
 #[test]

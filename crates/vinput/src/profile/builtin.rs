@@ -13,6 +13,8 @@ static BUILTINS: LazyLock<Vec<Profile>> = LazyLock::new(|| {
         include_str!("../../profiles/dualsense-uinput.toml"),
         include_str!("../../profiles/dualshock-4-uinput.toml"),
         include_str!("../../profiles/switch-pro-uinput.toml"),
+        include_str!("../../profiles/joy-con-l-uinput.toml"),
+        include_str!("../../profiles/joy-con-r-uinput.toml"),
         include_str!("../../profiles/gamepad.toml"),
         include_str!("../../profiles/arcade-stick.toml"),
         include_str!("../../profiles/flight-stick.toml"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::de::DeTable;
 
@@ -67,16 +68,38 @@ pub enum LoadError {
     },
 }
 
-pub(super) fn load(path: &Path) -> Result<Profile, LoadError> {
+/// Reads a file, and a profile of it.
+pub(crate) fn load_with<P>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<P, ProfileError>,
+) -> Result<P, LoadError> {
     let text = fs::read_to_string(path)
         .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    let profile = parse(&text);
-    profile.map_err(|source| LoadError::Profile { path: path.to_owned(), source })
+    parse(&text).map_err(|source| LoadError::Profile { path: path.to_owned(), source })
+}
+
+/// What devices are made by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Backend {
+    #[default]
+    Uinput,
+    Uhid,
+}
+
+/// What a text says that its devices are made by; if it does not say that, uinput.
+pub(crate) fn backend(text: &str) -> Backend {
+    let table = DeTable::parse(text).ok();
+    let value =
+        table.and_then(|table| Some(table.get_ref().get("backend")?.get_ref().as_str()? == "uhid"));
+    if value == Some(true) { Backend::Uhid } else { Backend::Uinput }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    #[serde(default)]
+    backend: Backend,
     name: String,
     title: String,
     device_name: DeviceName,
@@ -113,18 +136,27 @@ struct ForceFeedback {
 }
 
 pub(super) fn parse(text: &str) -> Result<Profile, ProfileError> {
-    let document: Document = toml::from_str(text).map_err(|error| {
+    read(text, Document::check)
+}
+
+/// Reads a document and checks it; an error of either gets its line.
+pub(crate) fn read<D: DeserializeOwned, P>(
+    text: &str,
+    check: impl FnOnce(D) -> Result<P, Invalid>,
+) -> Result<P, ProfileError> {
+    let document: D = toml::from_str(text).map_err(|error| {
         let line = line_at(text, error.span().map_or(0, |span| span.start));
         ProfileError::Line { line, message: error.message().to_owned() }
     })?;
-    document.check().map_err(|Invalid { key, message }| {
+    check(document).map_err(|Invalid { key, message }| {
         let line = line_at(text, offset_of_key(text, &key));
         ProfileError::Key { line, key, message }
     })
 }
 
 /// A [`ProfileError::Key`] whose line is not known yet.
-struct Invalid {
+#[derive(Debug)]
+pub(crate) struct Invalid {
     key: String,
     message: String,
 }
@@ -150,6 +182,9 @@ fn offset_of_key(text: &str, key: &str) -> usize {
 
 impl Document {
     fn check(self) -> Result<Profile, Invalid> {
+        if self.backend != Backend::Uinput {
+            return Err(invalid("backend", "is of another kind of profile"));
+        }
         if !spelled_with(&self.name, b'-') {
             return Err(invalid("name", "use a-z, 0-9 and -, and at least one of them"));
         }
@@ -304,12 +339,12 @@ fn expect_type(
     }
 }
 
-fn invalid(key: impl Into<String>, message: impl Into<String>) -> Invalid {
+pub(crate) fn invalid(key: impl Into<String>, message: impl Into<String>) -> Invalid {
     Invalid { key: key.into(), message: message.into() }
 }
 
 /// Whether a name has only small letters, digits and this other character, and is not empty.
-fn spelled_with(name: &str, other: u8) -> bool {
+pub(crate) fn spelled_with(name: &str, other: u8) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == other;
     !name.is_empty() && name.bytes().all(fits)
 }

@@ -30,7 +30,10 @@ fn axis_of(line: &str) -> Axis {
 #[test]
 fn an_unknown_key_is_an_error_that_names_the_line_and_the_known_ones() {
     let error = error_at("# top", "colour = 1");
-    assert!(error.starts_with("line 9: unknown field `colour`, expected one of `name`"), "{error}");
+    assert!(
+        error.starts_with("line 9: unknown field `colour`, expected one of `backend`"),
+        "{error}"
+    );
 }
 
 #[test]

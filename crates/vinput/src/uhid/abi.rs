@@ -4,10 +4,10 @@
 //! what is used is written: a report of 64 bytes is a write of 70, not of 4380.
 
 /// `sizeof(struct uhid_event)`.
-pub(super) const EVENT_SIZE: usize = 4380;
+pub(crate) const EVENT_SIZE: usize = 4380;
 /// `HID_MAX_DESCRIPTOR_SIZE`: most bytes in a report descriptor.
 #[cfg(test)]
-pub(super) const DESCRIPTOR_MAX: usize = 4096;
+pub(crate) const DESCRIPTOR_MAX: usize = 4096;
 /// `UHID_DATA_MAX`: most bytes in a report.
 const DATA_MAX: usize = 4096;
 
@@ -37,6 +37,7 @@ const OUTPUT_DATA: usize = 4;
 const OUTPUT_SIZE: usize = 4100;
 const REQUEST_ID: usize = 4;
 const REQUEST_NUMBER: usize = 8;
+const REQUEST_KIND: usize = 9;
 const REQUEST_SIZE: usize = 10;
 const SET_REPORT_DATA: usize = 12;
 const REPLY_ERR: usize = 8;
@@ -44,14 +45,14 @@ const REPLY_SIZE: usize = 10;
 const REPLY_DATA: usize = 12;
 
 /// Most bytes of `phys` and of `uniq`: their fields less the NUL.
-pub(super) const PHYS_MAX: usize = 63;
+pub(crate) const PHYS_MAX: usize = 63;
 
 /// Most bytes of a report that we send: `DS_INPUT_REPORT_BT_SIZE` in drivers/hid/hid-playstation.c.
-pub(super) const REPORT_MAX: usize = 78;
+pub(crate) const REPORT_MAX: usize = 78;
 
 /// A record from the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// A driver starts to use the device.
     Start,
     /// The driver let go of it.
@@ -64,11 +65,17 @@ pub(super) enum Event<'a> {
         id: u32,
         /// The report's number.
         number: u8,
+        /// `enum uhid_report_type`.
+        kind: u8,
     },
     /// Somebody waits until a report has been taken.
     SetReport {
         /// To be repeated in the answer.
         id: u32,
+        /// The report's number.
+        number: u8,
+        /// `enum uhid_report_type`.
+        kind: u8,
         /// The report, its number first.
         data: &'a [u8],
     },
@@ -78,16 +85,20 @@ pub(super) enum Event<'a> {
 
 impl<'a> Event<'a> {
     /// Decodes a record; any bytes are one.
-    pub(super) fn decode(record: &'a [u8; EVENT_SIZE]) -> Self {
+    pub(crate) fn decode(record: &'a [u8; EVENT_SIZE]) -> Self {
         match u32_at(record, 0) {
             START => Self::Start,
             STOP => Self::Stop,
             OUTPUT => Self::Output(data_at(record, OUTPUT_DATA, OUTPUT_SIZE)),
-            GET_REPORT => {
-                Self::GetReport { id: u32_at(record, REQUEST_ID), number: record[REQUEST_NUMBER] }
-            }
+            GET_REPORT => Self::GetReport {
+                id: u32_at(record, REQUEST_ID),
+                number: record[REQUEST_NUMBER],
+                kind: record[REQUEST_KIND],
+            },
             SET_REPORT => Self::SetReport {
                 id: u32_at(record, REQUEST_ID),
+                number: record[REQUEST_NUMBER],
+                kind: record[REQUEST_KIND],
                 data: data_at(record, SET_REPORT_DATA, REQUEST_SIZE),
             },
             _ => Self::Other,
@@ -106,20 +117,20 @@ fn data_at(record: &[u8; EVENT_SIZE], at: usize, size_at: usize) -> &[u8] {
 
 /// What `UHID_CREATE2` says of a device.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Create<'a> {
-    pub(super) name: &'a str,
-    pub(super) phys: &'a str,
-    pub(super) uniq: &'a str,
-    pub(super) bus: u16,
-    pub(super) vendor: u16,
-    pub(super) product: u16,
-    pub(super) version: u16,
-    pub(super) descriptor: &'a [u8],
+pub(crate) struct Create<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) phys: &'a str,
+    pub(crate) uniq: &'a str,
+    pub(crate) bus: u16,
+    pub(crate) vendor: u16,
+    pub(crate) product: u16,
+    pub(crate) version: u16,
+    pub(crate) descriptor: &'a [u8],
 }
 
 impl Create<'_> {
     /// The record. Texts that are too long are cut off.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut record = vec![0; CREATE_RD_DATA];
         let rd_size = u16::try_from(self.descriptor.len()).unwrap_or(u16::MAX);
         put(&mut record, 0, &CREATE2.to_ne_bytes());
@@ -138,21 +149,21 @@ impl Create<'_> {
 
 /// A record that carries a report to the kernel, cut off after it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     bytes: [u8; REPLY_DATA + REPORT_MAX],
     length: usize,
 }
 
 impl Record {
     /// `UHID_INPUT2`. A report longer than [`REPORT_MAX`] is cut off.
-    pub(super) fn input(report: &[u8]) -> Self {
+    pub(crate) fn input(report: &[u8]) -> Self {
         let mut record = Self::with_report(INPUT2, INPUT_SIZE, INPUT_DATA, report);
         record.length = INPUT_DATA + report.len().min(REPORT_MAX);
         record
     }
 
     /// `UHID_GET_REPORT_REPLY`: the report, or that there is none of that number.
-    pub(super) fn get_report_reply(id: u32, report: Option<&[u8]>) -> Self {
+    pub(crate) fn get_report_reply(id: u32, report: Option<&[u8]>) -> Self {
         let data = report.unwrap_or_default();
         let mut record = Self::with_report(GET_REPORT_REPLY, REPLY_SIZE, REPLY_DATA, data);
         put(&mut record.bytes, REQUEST_ID, &id.to_ne_bytes());
@@ -161,7 +172,7 @@ impl Record {
     }
 
     /// `UHID_SET_REPORT_REPLY`: whether the report was taken.
-    pub(super) fn set_report_reply(id: u32, taken: bool) -> Self {
+    pub(crate) fn set_report_reply(id: u32, taken: bool) -> Self {
         let mut record = Self::with_report(SET_REPORT_REPLY, REPLY_SIZE, REPLY_DATA, &[]);
         record.length = REPLY_SIZE;
         put(&mut record.bytes, REQUEST_ID, &id.to_ne_bytes());
@@ -180,9 +191,38 @@ impl Record {
     }
 
     /// The bytes to write.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
+}
+
+/// `UHID_INPUT2` of a report of any size, which may be changed in place from its end.
+pub(crate) fn input_record(report: &[u8]) -> Vec<u8> {
+    record(INPUT2, INPUT_SIZE, INPUT_DATA, report)
+}
+
+/// `UHID_GET_REPORT_REPLY` of any size: the report, or that there is none of that number.
+pub(crate) fn get_report_reply(id: u32, report: Option<&[u8]>) -> Vec<u8> {
+    let mut record = record(GET_REPORT_REPLY, REPLY_SIZE, REPLY_DATA, report.unwrap_or_default());
+    put(&mut record, REQUEST_ID, &id.to_ne_bytes());
+    put(&mut record, REPLY_ERR, &errno(report.is_some()).to_ne_bytes());
+    record
+}
+
+/// `UHID_SET_REPORT_REPLY`: whether the report was taken.
+pub(crate) fn set_report_reply(id: u32, taken: bool) -> Vec<u8> {
+    Record::set_report_reply(id, taken).as_bytes().to_owned()
+}
+
+/// A record of one kind with a report, of which as much as fits is used.
+fn record(kind: u32, size_at: usize, data_at: usize, report: &[u8]) -> Vec<u8> {
+    let report = &report[..report.len().min(DATA_MAX)];
+    let mut record = vec![0; data_at];
+    put(&mut record, 0, &kind.to_ne_bytes());
+    let size = u16::try_from(report.len()).unwrap_or(u16::MAX);
+    put(&mut record, size_at, &size.to_ne_bytes());
+    record.extend_from_slice(report);
+    record
 }
 
 /// The kernel only asks whether it is 0, and makes `EIO` of everything else.

@@ -142,12 +142,12 @@ impl Core {
                 self.tick_every(Duration::ZERO)
             }
             Event::Output(report) => self.output(report),
-            Event::GetReport { id, number } => {
+            Event::GetReport { id, number, .. } => {
                 let report = self.model.feature(self.mac, number);
                 let report = report.as_ref().map(|report| report.as_bytes());
                 self.write(&Record::get_report_reply(id, report))
             }
-            Event::SetReport { id, data } => {
+            Event::SetReport { id, data, .. } => {
                 self.write(&Record::set_report_reply(id, true))?;
                 self.output(data)
             }

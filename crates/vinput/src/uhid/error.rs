@@ -8,7 +8,6 @@ use nix::libc;
 use thiserror::Error;
 
 use super::mac::Mac;
-use super::model::Model;
 use crate::minors::MinorError;
 use crate::node::SysfsError;
 
@@ -66,10 +65,10 @@ pub enum CreateError {
     #[error("cannot listen for the kernel's device messages")]
     Listen(#[source] io::Error),
     /// The kernel refused the description of the pad.
-    #[error("the kernel refused the {model}")]
+    #[error("the kernel refused the {device}")]
     Refused {
-        /// The model.
-        model: Model,
+        /// What people call it.
+        device: String,
         /// What `write(2)` said.
         #[source]
         source: io::Error,
@@ -79,29 +78,30 @@ pub enum CreateError {
     Thread(#[source] io::Error),
     /// No driver took the pad but the generic one, with which it is no proper gamepad.
     #[error(
-        "the kernel has no driver for the {model}: {found} took it after {waited:?}; \
-         load it with `modprobe hid-{driver}`",
-        driver = model.drivers()[0]
+        "the kernel has no driver for the {device}: {found} took it after {waited:?}; \
+         load it with `modprobe hid-{driver}`"
     )]
     DriverMissing {
-        /// The model.
-        model: Model,
+        /// What people call it.
+        device: String,
+        /// The driver that should have taken it, without `hid-`.
+        driver: String,
         /// The driver that took it.
         found: String,
         /// How long a better one was waited for.
         waited: Duration,
     },
     /// The driver gave up on the pad. The kernel's log says why.
-    #[error("the kernel's driver gave up on the {model}; see the kernel's log (`dmesg`)")]
+    #[error("the kernel's driver gave up on the {device}; see the kernel's log (`dmesg`)")]
     DriverFailed {
-        /// The model.
-        model: Model,
+        /// What people call it.
+        device: String,
     },
     /// No driver took the pad in time.
-    #[error("the kernel had no {model} ready after {waited:?}; see the kernel's log (`dmesg`)")]
+    #[error("the kernel had no {device} ready after {waited:?}; see the kernel's log (`dmesg`)")]
     TimedOut {
-        /// The model.
-        model: Model,
+        /// What people call it.
+        device: String,
         /// How long it was waited for.
         waited: Duration,
     },
@@ -122,7 +122,7 @@ pub enum CreateError {
 }
 
 impl CreateError {
-    pub(super) fn from_open(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn from_open(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         // ENODEV and ENXIO: a node that was made in advance, and no driver behind it.
         match (source.kind(), source.raw_os_error()) {

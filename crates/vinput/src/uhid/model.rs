@@ -122,7 +122,7 @@ impl Model {
     }
 
     /// Its report descriptor; assets/hid/README.md says where it is from.
-    pub(super) const fn descriptor(self) -> &'static [u8] {
+    pub(crate) const fn descriptor(self) -> &'static [u8] {
         match self {
             Self::DualSense => include_bytes!("../../assets/hid/dualsense-usb.bin"),
             Self::DualSenseBluetooth => include_bytes!("../../assets/hid/dualsense-bt.bin"),

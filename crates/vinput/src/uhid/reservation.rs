@@ -11,11 +11,11 @@ static TAKEN: Mutex<Option<HashSet<Mac>>> = Mutex::new(None);
 
 /// Keeps an address from other pads of this process.
 #[derive(Debug)]
-pub(super) struct Reservation(Mac);
+pub(crate) struct Reservation(Mac);
 
 impl Reservation {
     /// Takes the address, unless it is taken.
-    pub(super) fn take(mac: Mac) -> Option<Self> {
+    pub(crate) fn take(mac: Mac) -> Option<Self> {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
         // Not `then_some`, which would make a reservation to throw it away.
         taken.get_or_insert_default().insert(mac).then(|| Self(mac))

@@ -19,7 +19,6 @@ use nix::sys::socket::{
 
 use super::error::CreateError;
 use super::mac::Mac;
-use super::model::Model;
 
 /// The driver for what no other driver knows.
 const GENERIC: &str = "hid-generic";
@@ -32,14 +31,30 @@ const HIDRAW_MAX: usize = 64;
 
 /// A device that a driver has taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Bound {
-    pub(super) syspath: PathBuf,
-    pub(super) driver: String,
+pub(crate) struct Bound {
+    pub(crate) syspath: PathBuf,
+    pub(crate) driver: String,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// What people call the device.
+    pub(crate) device: &'a str,
+    /// The drivers that are right for it; without any, the first one that takes it is.
+    pub(crate) drivers: &'a [&'a str],
+    pub(crate) uniq: Mac,
+}
+
+impl Wanted<'_> {
+    fn takes(&self, driver: &str) -> bool {
+        self.drivers.is_empty() || self.drivers.contains(&driver)
+    }
 }
 
 /// Receives the kernel's messages about devices.
 #[derive(Debug)]
-pub(super) struct Watch(OwnedFd);
+pub(crate) struct Watch(OwnedFd);
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +65,7 @@ struct Message<'a> {
 
 impl Watch {
     /// Starts to listen: what happens from now on is not missed.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         /// The group of the kernel's own messages (`uevent_net_init` in lib/kobject_uevent.c).
         const KERNEL: u32 = 1;
         let socket = socket(
@@ -63,12 +78,11 @@ impl Watch {
         Ok(Self(socket))
     }
 
-    /// Waits until one of the model's drivers has taken the pad with this `uniq`. `stopped` is readable
-    /// when a driver has let go of it.
-    pub(super) fn wait(
+    /// Waits until one of the right drivers has taken the device. `stopped` is readable when a driver has
+    /// let go of it.
+    pub(crate) fn wait(
         &self,
-        model: Model,
-        uniq: Mac,
+        wanted: Wanted<'_>,
         stopped: &EventFd,
         patience: Duration,
     ) -> Result<Bound, CreateError> {
@@ -78,23 +92,24 @@ impl Watch {
             let left = patience.saturating_sub(started.elapsed());
             if left.is_zero() {
                 // The message may have been lost among too many others.
-                if let Some(bound) = bound_by(Path::new("/sys"), model, uniq) {
+                if let Some(bound) = bound_by(Path::new("/sys"), wanted) {
                     return Ok(bound);
                 }
-                let (waited, found) = (patience, GENERIC.to_owned());
-                return Err(if generic {
-                    CreateError::DriverMissing { model, found, waited }
-                } else {
-                    CreateError::TimedOut { model, waited }
+                let (device, waited) = (wanted.device.to_owned(), patience);
+                return Err(match wanted.drivers.first() {
+                    Some(driver) if generic => {
+                        let driver = driver.trim_start_matches("hid-").to_owned();
+                        let found = GENERIC.to_owned();
+                        CreateError::DriverMissing { device, driver, found, waited }
+                    }
+                    _ => CreateError::TimedOut { device, waited },
                 });
             }
             let readable = readable([self.0.as_fd(), stopped.as_fd()], left);
             let [message, stop] = readable.map_err(CreateError::Listen)?;
             if message {
-                match self.next_bind(uniq).map_err(CreateError::Listen)? {
-                    Some(bound) if model.drivers().contains(&bound.driver.as_str()) => {
-                        return Ok(bound);
-                    }
+                match self.next_bind(wanted.uniq).map_err(CreateError::Listen)? {
+                    Some(bound) if wanted.takes(&bound.driver) => return Ok(bound),
                     // The better driver may still be on its way: udevd loads its module because this
                     // device has appeared, and the kernel then takes the device from the generic
                     // driver.
@@ -105,7 +120,7 @@ impl Watch {
                 // The generic driver makes room once, any other one has given up.
                 let stops = stopped.read().unwrap_or_default();
                 if !generic || stops > 1 {
-                    return Err(CreateError::DriverFailed { model });
+                    return Err(CreateError::DriverFailed { device: wanted.device.to_owned() });
                 }
                 generic = false;
             }
@@ -152,18 +167,18 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Looks whether one of the model's drivers has the pad. During its probe that is so too early.
-fn bound_by(sysfs: &Path, model: Model, uniq: Mac) -> Option<Bound> {
+/// Looks whether one of the right drivers has the device. During its probe that is so too early.
+fn bound_by(sysfs: &Path, wanted: Wanted<'_>) -> Option<Bound> {
     let devices = fs::read_dir(sysfs.join(UHID.trim_start_matches('/'))).ok()?;
     let is_ours = |path: &PathBuf| {
         let uevent = fs::read_to_string(path.join("uevent")).unwrap_or_default();
         let mut addresses = uevent.lines().filter_map(|line| line.strip_prefix("HID_UNIQ="));
-        addresses.any(|it| it.eq_ignore_ascii_case(&uniq.to_string()))
+        addresses.any(|it| it.eq_ignore_ascii_case(&wanted.uniq.to_string()))
     };
     let syspath = devices.flatten().map(|entry| entry.path()).find(is_ours)?;
     let driver = fs::read_link(syspath.join("driver")).ok()?;
     let driver = driver.file_name()?.to_str()?.to_owned();
-    model.drivers().contains(&driver.as_str()).then_some(Bound { syspath, driver })
+    wanted.takes(&driver).then_some(Bound { syspath, driver })
 }
 
 fn readable(fds: [BorrowedFd<'_>; 2], patience: Duration) -> io::Result<[bool; 2]> {
@@ -178,7 +193,7 @@ fn readable(fds: [BorrowedFd<'_>; 2], patience: Duration) -> io::Result<[bool; 2
 }
 
 /// Checks what would make the kernel refuse a pad, or make it less than a pad, without saying so.
-pub(super) fn check_host(mac: Mac) -> Result<(), CreateError> {
+pub(crate) fn check_host(mac: Mac) -> Result<(), CreateError> {
     if let Some(other) = holder_of(Path::new("/sys"), mac) {
         return Err(CreateError::DuplicateMac { mac, other });
     }

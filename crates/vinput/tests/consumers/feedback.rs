@@ -1,4 +1,4 @@
-//! Force feedback, as fftest plays it.
+//! Force feedback, as fftest and ffcfstress play it.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use vinput::feedback::{Command, ConditionKind, EffectKind, Player};
+use vinput::feedback::{Command, ConditionKind, Effect, EffectKind, Player};
 use vinput::{Feedback, Profile};
 
 use crate::program::{FOR_EVER, Program};
@@ -110,4 +110,46 @@ fn plays(profile: &'static Profile) -> String {
         fftest.rest();
     });
     played.join(", ")
+}
+
+#[test]
+fn ffcfstress_moves_the_wheel_by_changing_a_force_that_plays() {
+    if !in_machine() {
+        return;
+    }
+    let plugged = Plugged::new(Profile::builtin("wheel").unwrap());
+    let (sender, commands) = mpsc::channel();
+    thread::scope(|scope| {
+        // A spring whose centre swings to and fro: a constant force that is uploaded anew while it plays.
+        let stress = Program::start(&[
+            "stdbuf",
+            "-oL",
+            "ffcfstress",
+            "-d",
+            &plugged.node,
+            "-u",
+            "50",
+            "-f",
+            "2",
+        ]);
+        scope.spawn(|| serve_to_the_end(&plugged, &sender));
+        let mut levels = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        while levels.len() < 10
+            || !levels.iter().any(|it| *it < 0)
+            || !levels.iter().any(|it| *it > 0)
+        {
+            match commands.recv_timeout(FOR_EVER).unwrap() {
+                Command::Start(Effect { id, kind: EffectKind::Constant { level, .. }, .. }) => {
+                    ids.insert(id);
+                    levels.insert(level);
+                }
+                Command::Stop { id } => panic!("effect {id} stopped: it was to be changed"),
+                _ => {}
+            }
+        }
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        // It runs for ever; when it is ended, the kernel erases its effect.
+        drop(stress);
+    });
 }

@@ -1,5 +1,5 @@
-//! What programs that nobody here wrote make of each built-in profile: SDL 2 and 3, libinput, python-evdev and
-//! fftest, as Debian ships them, on devices in a real kernel with the real udevd. For the test machine.
+//! What programs that nobody here wrote make of each built-in profile: SDL 2 and 3, libinput, python-evdev, evtest,
+//! fftest and ffcfstress, as Debian ships them, on devices in a real kernel with the real udevd. For the test machine.
 //!
 //! What they find is the table in docs/profiles.md: each test holds its column against it, and writes it where
 //! `HOTSEAT_UPDATE_DOCS` is set.
@@ -27,7 +27,7 @@ fn check(column: &str, found: &[(&Profile, String)]) {
     let table = Table {
         tests: "consumers",
         rows: Profile::builtins().map(Profile::name).collect(),
-        columns: &["SDL 3", "SDL 2", "libinput", "python-evdev", "fftest"],
+        columns: &["SDL 3", "SDL 2", "libinput", "python-evdev", "evtest", "fftest"],
     };
     let found: Vec<_> = found.iter().map(|(it, cell)| (it.name(), cell.clone())).collect();
     table.check(column, &found);

@@ -42,8 +42,41 @@ const GAMEPAD: [(&str, &str); 25] = [
     ("paddle_lower_left", "paddle4"),
 ];
 
-/// What SDL 2 calls them on a pad of Nintendo: the letter that is printed there.
-const LABELS: [(&str, &str); 4] = [("south", "b"), ("east", "a"), ("west", "y"), ("north", "x")];
+/// A Joy-Con is held sideways, a quarter turned from how its profile names things. SDL's database has the left one
+/// as it never was with the kernel's driver: most of what it maps is not there.
+const RIGHT_JOY_CON: [(&str, &str); 11] = [
+    ("south", "x"),
+    ("east", "a"),
+    ("west", "y"),
+    ("north", "b"),
+    ("sl", "leftshoulder"),
+    ("sr", "rightshoulder"),
+    ("start", "start"),
+    ("guide", "guide"),
+    ("rs", "leftstick"),
+    ("rx", "lefty"),
+    ("ry", "leftx"),
+];
+const LEFT_JOY_CON: [(&str, &str); 2] = [("lx", "lefty"), ("ly", "leftx")];
+
+/// Where a control of a gamepad is for SDL, if it has a place there. SDL 2 calls the buttons of a pad of Nintendo by
+/// the letters that are printed on them, which are the other way round.
+fn place(profile: &Profile, name: &str, version: &str) -> Option<&'static str> {
+    let table: &[_] = match profile.name() {
+        "joy-con-l-uinput" => &LEFT_JOY_CON,
+        "joy-con-r-uinput" => &RIGHT_JOY_CON,
+        _ => &GAMEPAD,
+    };
+    let (_, place) = table.iter().find(|(ours, _)| *ours == name)?;
+    let is_nintendo = profile.vendor() == 0x057e;
+    Some(match *place {
+        "a" if is_nintendo && version == "2" => "b",
+        "b" if is_nintendo && version == "2" => "a",
+        "x" if is_nintendo && version == "2" => "y",
+        "y" if is_nintendo && version == "2" => "x",
+        place => place,
+    })
+}
 
 #[test]
 fn sdl_2_sees_every_control_of_every_joystick() {
@@ -106,14 +139,13 @@ fn arrives(
     version: &str,
 ) -> bool {
     let name = control.name();
-    let is_nintendo = plugged.profile.vendor() == 0x057e;
-    let by_label = LABELS.iter().filter(|_| is_nintendo && version == "2");
-    let known = by_label.chain(&GAMEPAD).find(|(ours, _)| *ours == name).map(|(_, theirs)| *theirs);
+    let known = place(plugged.profile, name, version);
     // ZL and ZR are triggers, pressed or not; a DualSense has axes for that, and its buttons are nowhere.
     let has_axes = plugged.profile.control("lt").is_some();
+    let is_half = plugged.profile.name().starts_with("joy-con");
     let known = known.or(match name {
-        "l2" if !has_axes => Some("lefttrigger"),
-        "r2" if !has_axes => Some("righttrigger"),
+        "l2" if !has_axes && !is_half => Some("lefttrigger"),
+        "r2" if !has_axes && !is_half => Some("righttrigger"),
         _ => None,
     });
     let known = known.filter(|_| is_gamepad);

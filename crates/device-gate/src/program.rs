@@ -125,7 +125,7 @@ impl Assembler {
     }
 
     fn load_u64(&mut self, dst: u8, value: u64) {
-        let [low, high] = [value, value >> 32].map(|half| half as u32);
+        let (low, high) = ((value & 0xffff_ffff) as u32, (value >> 32) as u32);
         self.emit(&[
             insn(0x18, dst, 0, 0, low.cast_signed()),
             insn(0, 0, 0, 0, high.cast_signed()),

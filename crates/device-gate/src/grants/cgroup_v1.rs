@@ -126,7 +126,11 @@ impl Holder {
 
     fn take_all_back(&mut self) -> Result<(), GrantError> {
         let granted: Vec<Devices> = self.granted.iter().map(|(devices, _)| *devices).collect();
-        granted.into_iter().fold(Ok(()), |result, devices| result.and(self.take_back(devices)))
+        let mut result = Ok(());
+        for devices in granted {
+            result = result.and(self.take_back(devices));
+        }
+        result
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use device_gate::Container;
+use device_gate::{BackEnd, Container};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -151,24 +151,47 @@ async fn profiles(directory: PathBuf) -> Check {
     }
 }
 
+/// The back-ends in use, and why not better ones.
 fn grants(engine: &Engine) -> Check {
-    match engine.grants().map(|grants| grants.count()) {
-        Ok(Ok(count)) => Check::ok(
-            "grants",
-            format!("the override program works (self-test passed), {count} in use"),
-        ),
-        Ok(Err(error)) => Check::not(
-            "grants",
-            Status::Failed,
-            chain(&error),
-            "restart the daemon; if it stays, the kernel's log may say more",
-        ),
-        Err(error) => Check::not(
-            "grants",
-            Status::Failed,
-            error.to_string(),
-            "run the daemon as root on a host with Linux 5.18 or later and cgroup v2, and restart it",
-        ),
+    let grants = match engine.grants() {
+        Ok(grants) => grants,
+        Err(error) => {
+            return Check::not(
+                "grants",
+                Status::Failed,
+                error.to_string(),
+                "run the daemon as root on a host with Linux 5.8 or later, and restart it",
+            );
+        }
+    };
+    let count = match grants.count() {
+        Ok(count) => count,
+        Err(error) => {
+            return Check::not(
+                "grants",
+                Status::Failed,
+                chain(&error),
+                "restart the daemon; if it stays, the kernel's log may say more",
+            );
+        }
+    };
+    let back_ends = grants.back_ends();
+    let names: Vec<_> = back_ends.iter().map(ToString::to_string).collect();
+    let mut detail = format!("by {} (self-test passed), {count} in use", names.join(" and "));
+    for better in grants.passed_over() {
+        detail.push_str(&format!("; no {better}"));
+    }
+    if back_ends.contains(&BackEnd::NotNeeded) {
+        let hint = "only containers without a device policy, such as rootless ones, can be served: run the daemon as \
+                    root (CAP_SYS_ADMIN) on Linux 5.8 or later";
+        Check::not("grants", Status::Warning, detail, hint)
+    } else if back_ends == [BackEnd::RootOverride] {
+        Check::ok("grants", detail)
+    } else {
+        let hint = "grants are lost when the runtime or systemd writes a container's device policy again \
+                    (`docker update`, `systemctl daemon-reload`), until the next plug into it; Linux 5.18 or later \
+                    with cgroup v2 alone does not have that";
+        Check::not("grants", Status::Warning, detail, hint)
     }
 }
 

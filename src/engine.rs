@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use device_gate::{Cgroup, Container, GrantError, Grants, Staging, StagingError, self_test};
+use device_gate::{Container, Grants, Staging, StagingError};
 use udev_forge::{Hwdb, Stamp, StampError};
 use vinput::Reaper;
 
@@ -35,7 +35,7 @@ pub enum StartError {
 #[error("{0}")]
 pub struct GrantsUnavailable(String);
 
-/// The daemon's resources: the override program, the staging file system, the reaper thread, the journal.
+/// The daemon's resources: the grants, the staging file system, the reaper thread, the journal.
 #[derive(Debug)]
 pub struct Engine {
     /// The configuration.
@@ -55,12 +55,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes possession of the host: mounts the staging file system, attaches and tests the override
-    /// program, opens the journal.
+    /// Takes possession of the host: mounts the staging file system, chooses how devices are granted, opens the
+    /// journal.
     ///
     /// # Errors
     ///
-    /// [`StartError`]. A kernel that refuses the override program is no reason not to start: see
+    /// [`StartError`]. A kernel on which nothing can be granted is no reason not to start: see
     /// [`Engine::grants`].
     pub fn start(config: Config) -> Result<Self, StartError> {
         let staging = Staging::mount(&config.stage).map_err(StartError::Stage)?;
@@ -69,10 +69,7 @@ impl Engine {
         for unfinished in journal.recovered() {
             tracing::warn!(%unfinished, "an earlier daemon ended during this; its traces are removed");
         }
-        let grants = attach_grants();
-        if let Err(why) = &grants {
-            tracing::error!(why, "no device can be granted to a container on this host");
-        }
+        let grants = choose_grants();
         let engine = Self {
             config,
             staging,
@@ -158,12 +155,17 @@ struct Claim {
     cgroup: PathBuf,
 }
 
-/// Attaches the override program and sees it work, or says in one line why not.
-fn attach_grants() -> Result<Grants, String> {
-    let root = Cgroup::root().map_err(|error| chain(&error))?;
-    let grants = Grants::attach(&root).map_err(|error: GrantError| chain(&error))?;
-    self_test(&root, &grants).map_err(|error| chain(&error))?;
-    Ok(grants)
+/// Finds out how devices can be granted here, or says in one line why they cannot.
+fn choose_grants() -> Result<Grants, String> {
+    let chosen = Grants::choose().map_err(|error| chain(&error));
+    match &chosen {
+        Ok(grants) => {
+            let back_ends: Vec<_> = grants.back_ends().iter().map(ToString::to_string).collect();
+            tracing::info!(back_ends = back_ends.join(", "), "grants");
+        }
+        Err(why) => tracing::error!(why, "no device can be granted to a container on this host"),
+    }
+    chosen
 }
 
 /// An error and its causes on one line.

@@ -3,7 +3,7 @@
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use device_gate::attach::AttachError;
-use device_gate::{ContainerError, StagingError};
+use device_gate::{ContainerError, GrantError, StagingError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vinput::uhid;
@@ -187,7 +187,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
         Error::LookForUdevd(_) => {
             (S::INTERNAL_SERVER_ERROR, "udevd", "did the container end? is /proc mounted?")
         }
-        Error::Grant(_) => (S::INTERNAL_SERVER_ERROR, "grant", "`hotseat doctor` tests the grants"),
+        Error::Grant(error) => return grant(error),
         Error::KernelEvents(_) | Error::ReadAxes(_) | Error::ReadDevice(_) | Error::Stamp(_) => {
             (S::INTERNAL_SERVER_ERROR, "read-device", "is /sys mounted?")
         }
@@ -270,6 +270,55 @@ fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {
             "attach",
             "the daemon must run as root on the host, on Linux 5.18 or later",
         ),
+    };
+    (status, code, hint.to_owned())
+}
+
+fn grant(error: &GrantError) -> (StatusCode, &'static str, String) {
+    use StatusCode as S;
+    let (status, code, hint) = match error {
+        GrantError::Dangerous { .. } => (
+            S::FORBIDDEN,
+            "dangerous-device",
+            "memory, disks, consoles and the like are not for containers; a rule has to say the word to permit it",
+        ),
+        GrantError::Full { .. } => (
+            S::INSUFFICIENT_STORAGE,
+            "grants-full",
+            "unplug devices; what is plugged in already goes on working",
+        ),
+        GrantError::Root { .. } => {
+            (S::CONFLICT, "root-cgroup", "start the container in a cgroup of its own")
+        }
+        GrantError::TooDeep { .. } => (
+            S::CONFLICT,
+            "cgroup-too-deep",
+            "start the container closer to the host: container engines inside containers nest cgroups",
+        ),
+        GrantError::Path { .. } => {
+            (S::CONFLICT, "cgroup-gone", "did the container end? start it, and attach it again")
+        }
+        GrantError::NoBackEnd { .. } => (
+            S::SERVICE_UNAVAILABLE,
+            "grants-unavailable",
+            "run the daemon as root (CAP_SYS_ADMIN) on Linux 5.8 or later; `hotseat doctor` says what is missing",
+        ),
+        GrantError::NotCopyable { .. } => (
+            S::CONFLICT,
+            "foreign-program",
+            "no container runtime attaches such a program: `bpftool cgroup tree` shows who did; Linux 5.18 or later \
+             does not mind it",
+        ),
+        GrantError::OtherDaemon { .. } => {
+            (S::CONFLICT, "other-daemon", "stop the other hotseat, or leave this container to it")
+        }
+        GrantError::ParentRefuses { .. } => (
+            S::CONFLICT,
+            "parent-refuses",
+            "a cgroup v1 can have only what the one above it has: allow the device there, or start the container \
+             elsewhere",
+        ),
+        _ => (S::INTERNAL_SERVER_ERROR, "grant", "`hotseat doctor` tests the grants"),
     };
     (status, code, hint.to_owned())
 }

@@ -85,7 +85,7 @@ pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
         engine.events.publish(&state.name, What::Detached { container });
         // Nothing should be left; what a step that panicked forgot is.
         if let Ok(grants) = engine.grants() {
-            let revoked = grants.revoke_all(door.container.cgroup().id());
+            let revoked = grants.revoke_all(&door.container);
             result = result.and(revoked.map_err(Error::Grant));
         }
         // The first process has ended, but others may live on in its mounts: they must not see what comes next.

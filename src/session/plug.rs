@@ -170,10 +170,14 @@ fn appear(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), E
 /// Step 3: the container's cgroup may open each node's exact number.
 fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
     let grants = engine.grants().map_err(Error::GrantsUnavailable)?;
-    let cgroup = state.door()?.container.cgroup().id();
+    let container = &state.door()?.container;
     for node in plugged.nodes() {
         grants
-            .grant(cgroup, DeviceNumber::char(node.major, node.minor), Access::READ | Access::WRITE)
+            .grant(
+                container,
+                DeviceNumber::char(node.major, node.minor),
+                Access::READ | Access::WRITE,
+            )
             .map_err(Error::Grant)?;
     }
     Ok(())

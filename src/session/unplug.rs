@@ -52,7 +52,7 @@ pub(super) fn take_away(
     if let (Some(door), Ok(grants)) = (&state.door, engine.grants()) {
         for node in plugged.nodes() {
             let number = DeviceNumber::char(node.major, node.minor);
-            keep_first(grants.revoke(door.container.cgroup().id(), number).map_err(Error::Grant));
+            keep_first(grants.revoke(&door.container, number).map_err(Error::Grant));
         }
     }
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.

@@ -37,6 +37,7 @@ const IN_MACHINE_ONLY: &[(&str, &str)] = &[
     ("binary(capture)", "crates/vinput/tests/capture.rs"),
     ("binary(consumers)", "crates/vinput/tests/consumers"),
     ("binary(differential)", "tests/differential"),
+    ("binary(docker)", "crates/device-gate/tests/docker.rs"),
     ("binary(e2e)", "tests/e2e"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
     ("binary(receivers)", "crates/udev-forge/tests/receivers"),
@@ -52,6 +53,19 @@ const IN_MACHINE_TOO: &[(&str, &str)] = &[
 
 /// Tests that run in both machines: what they compare with is another in each.
 const IN_BOTH_MACHINES: &[(&str, &str)] = &[("binary(differential)", "tests/differential")];
+
+/// Tests of the ways to grant devices: each machine has others.
+const OF_GRANTS: &[(&str, &str)] = &[
+    ("binary(docker)", "crates/device-gate/tests/docker.rs"),
+    ("(package(device-gate) & test(/^grants::/))", "crates/device-gate/src/grants"),
+];
+
+/// The machines that run them, beside the first one.
+const MACHINES_OF_GRANTS: &[(vm::Release, vm::Cgroups)] = &[
+    (vm::Release::Linux510, vm::Cgroups::V2),
+    (vm::Release::Bookworm, vm::Cgroups::Hybrid),
+    (vm::Release::Bookworm, vm::Cgroups::V1),
+];
 
 /// `cargo xtask test`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -112,6 +126,11 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
                 vm::Settings { release: vm::Release::Bookworm, ..arguments.machine.clone() };
             let older = machine_step(gate, &machine, &any_of(IN_BOTH_MACHINES)?, &[])?;
             no_skips(&older, |_| false)?;
+            for &(release, cgroup) in MACHINES_OF_GRANTS {
+                let machine = vm::Settings { release, cgroup, ..arguments.machine.clone() };
+                let grants = machine_step(gate, &machine, &any_of(OF_GRANTS)?, &[])?;
+                no_skips(&grants, |_| false)?;
+            }
         }
     }
     no_skips(&there, |_| false)?;
@@ -128,7 +147,8 @@ fn machine_step(
     words: &[String],
 ) -> Result<Report> {
     let mut report = Report::default();
-    let name = format!("tests in the test machine ({})", machine.release.name());
+    let (release, cgroups) = (machine.release.name(), machine.cgroup.suffix());
+    let name = format!("tests in the test machine ({release}{cgroups})");
     gate.step(&name, || {
         report = in_vm(machine, filterset, words)?;
         Ok(format!("{} tests run in the VM, {} skipped", report.len(), report.skipped().count()))

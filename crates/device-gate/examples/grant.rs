@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use device_gate::{Access, Cgroup, Container, Device, Grants, self_test};
+use device_gate::{Access, Container, Device, Grants};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let numbers =
@@ -15,14 +15,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: grant PID MAJOR MINOR".into());
     };
 
-    let root = Cgroup::root()?;
-    let grants = Grants::attach(&root)?;
-    self_test(&root, &grants)?;
+    let grants = Grants::choose()?;
+    for better in grants.passed_over() {
+        println!("{better}");
+    }
 
     let container = Container::open(pid)?;
     let device = Device::char(major, minor);
     let access = Access::READ | Access::WRITE;
-    grants.grant(container.cgroup().id(), device, access)?;
+    grants.grant(&container, device, access)?;
     println!("{device} {access} granted to {}", container.cgroup().path().display());
     println!("press Ctrl-D to take it back");
     std::io::stdin().read_to_end(&mut Vec::new())?;

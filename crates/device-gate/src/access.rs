@@ -21,6 +21,14 @@ impl DeviceKind {
             Self::Char => 2,
         }
     }
+
+    /// The letter of the device cgroup.
+    pub(crate) const fn letter(self) -> char {
+        match self {
+            Self::Block => 'b',
+            Self::Char => 'c',
+        }
+    }
 }
 
 /// One device: kind, major, minor.
@@ -49,11 +57,41 @@ impl Device {
 /// `c 13:69`, as in `devices.allow` of cgroup v1.
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letter = match self.kind {
-            DeviceKind::Block => 'b',
-            DeviceKind::Char => 'c',
-        };
-        write!(f, "{letter} {}:{}", self.major, self.minor)
+        write!(f, "{} {}:{}", self.kind.letter(), self.major, self.minor)
+    }
+}
+
+/// What one grant is for: a device, or every minor number of a major one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Devices {
+    /// Block or character.
+    pub kind: DeviceKind,
+    /// Major number.
+    pub major: u32,
+    /// Minor number; `None` is any.
+    pub minor: Option<u32>,
+}
+
+impl Devices {
+    /// Every device of a major number: a grant that also holds for what is not plugged in yet.
+    pub const fn any_minor(kind: DeviceKind, major: u32) -> Self {
+        Self { kind, major, minor: None }
+    }
+}
+
+impl From<Device> for Devices {
+    fn from(Device { kind, major, minor }: Device) -> Self {
+        Self { kind, major, minor: Some(minor) }
+    }
+}
+
+/// `c 13:69`, or `c 166:*`, as in `devices.allow` of cgroup v1.
+impl fmt::Display for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.minor {
+            Some(minor) => Device { kind: self.kind, major: self.major, minor }.fmt(f),
+            None => write!(f, "{} {}:*", self.kind.letter(), self.major),
+        }
     }
 }
 
@@ -78,13 +116,27 @@ impl Access {
     pub const fn contains(self, other: Self) -> bool {
         other.0 & !self.0 == 0
     }
+
+    /// Both sets, as `|` has it, where only constants will do.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What is in this set and not in `other`.
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
 }
 
 impl BitOr for Access {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.or(other)
     }
 }
 
@@ -135,6 +187,12 @@ mod tests {
             assert_eq!(letters.parse::<Access>().unwrap().to_string(), letters);
         }
         assert_eq!("mwr".parse::<Access>().unwrap().to_string(), "rwm");
+    }
+
+    #[test]
+    fn any_minor_is_a_star() {
+        assert_eq!(Devices::any_minor(DeviceKind::Char, 166).to_string(), "c 166:*");
+        assert_eq!(Devices::from(Device::block(8, 300)).to_string(), "b 8:300");
     }
 
     #[test]

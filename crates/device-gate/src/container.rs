@@ -9,7 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readli
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::cgroup::{Cgroup, CgroupError};
+use crate::cgroup::{Cgroup, CgroupError, Cgroups};
 use crate::id_map::{IdMap, IdMapError};
 use crate::sys;
 
@@ -93,6 +93,14 @@ pub struct Container {
     user_is_initial: bool,
     root_ids: (u32, u32),
     cgroup: Cgroup,
+    other_cgroup: Option<Cgroup>,
+}
+
+/// Its cgroup, and that of the other version, where the host has both.
+impl<'a> From<&'a Container> for Cgroups<'a> {
+    fn from(container: &'a Container) -> Self {
+        Self::new(&container.cgroup, container.other_cgroup.as_ref())
+    }
 }
 
 impl Container {
@@ -125,7 +133,7 @@ impl Container {
         let root = open_proc(pid, "root", OFlags::PATH | OFlags::DIRECTORY)?;
         let uid = root_id(pid, "uid_map")?;
         let gid = root_id(pid, "gid_map")?;
-        let cgroup = Cgroup::of_pid(pid).map_err(ContainerError::Cgroup)?;
+        let (cgroup, other_cgroup) = Cgroup::both_of_pid(pid).map_err(ContainerError::Cgroup)?;
         if cgroup.is_root() {
             return Err(ContainerError::RootCgroup { pid });
         }
@@ -142,6 +150,7 @@ impl Container {
             user,
             root_ids: (uid, gid),
             cgroup,
+            other_cgroup,
         };
         if container.is_running() { Ok(container) } else { Err(ContainerError::NotRunning { pid }) }
     }

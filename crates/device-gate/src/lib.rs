@@ -5,7 +5,8 @@
 //!
 //! 1. **The grant** ([`Grants`]): what the container's cgroup may open. One program at the cgroup-v2 root
 //!    runs after every program of the container's runtime and turns exactly the granted refusals into
-//!    permission. The runtime's own programs are never touched.
+//!    permission. The runtime's own programs are never touched. Older kernels and cgroup v1 have other
+//!    [back-ends](BackEnd).
 //! 2. **The node** ([`Staging`], [`SessionDir`]): a device node in a directory that belongs to the host,
 //!    with the owner as the container's user namespace maps it.
 //! 3. **The mount** ([`attach`]): that directory, read-only, at `/dev/input` and `/run/udev` in the
@@ -14,17 +15,16 @@
 //! [`Container`] is the handle on a running container; [`probe`] opens a node from inside it, to see what
 //! its programs would see.
 //!
-//! The crate needs Linux 5.18 with cgroup v2 and, for the program and the mounts, root
-//! (`CAP_SYS_ADMIN`; `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_PERFMON` suffice for the program alone).
+//! The crate needs Linux 5.12 for the mounts, 5.8 for grants in cgroup v2, better 5.18, and root
+//! (`CAP_SYS_ADMIN`; `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_PERFMON` suffice for the override program alone).
 //!
 //! ```no_run
 //! use device_gate::{Access, Cgroup, Device, Grants};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let root = Cgroup::root()?;
-//! let grants = Grants::attach(&root)?;
+//! let grants = Grants::choose()?;
 //! let container = Cgroup::of_pid(4711)?;
-//! grants.grant(container.id(), Device::char(13, 69), Access::READ | Access::WRITE)?;
+//! grants.grant(&container, Device::char(13, 69), Access::READ | Access::WRITE)?;
 //! # Ok(())
 //! # }
 //! ```
@@ -35,23 +35,25 @@ mod access;
 pub mod attach;
 mod cgroup;
 mod container;
+mod danger;
 mod grants;
 mod id_map;
 mod policy;
 pub mod probe;
 mod program;
-mod self_test;
 mod staging;
 mod sys;
 mod thread;
 mod view;
 
-pub use access::{Access, AccessError, Device, DeviceKind};
+pub use access::{Access, AccessError, Device, DeviceKind, Devices};
 pub use attach::{Attachment, attach, attach_nodes};
-pub use cgroup::{Cgroup, CgroupError};
+pub use cgroup::{Cgroup, CgroupError, Cgroups};
 pub use container::{Container, ContainerError};
-pub use grants::{GrantError, Grants};
+pub use danger::{Danger, DangerError};
+pub use grants::{
+    BackEnd, BackEndError, ChooseError, GrantError, Grants, PassedOver, SelfTestError,
+};
 pub use id_map::{IdMap, IdMapError};
 pub use policy::{Policy, PolicyError, Rule};
-pub use self_test::{SelfTestError, self_test};
 pub use staging::{NewNode, SessionDir, Staging, StagingError};

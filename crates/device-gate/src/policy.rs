@@ -85,7 +85,7 @@ impl Policy {
             .iter()
             .map(|rule| (rule.kind, rule.major, rule.minor, rule.access))
             .collect();
-        let program = bpf::load_device_program(&policy_program(&rules), c"hotseat_policy")
+        let program = bpf::load_device_program(&policy_program(&rules), "hotseat_policy")
             .map_err(PolicyError::Load)?;
         bpf::attach_device_program(cgroup.as_fd(), program.as_fd()).map_err(|source| {
             PolicyError::Attach { cgroup: cgroup.path().display().to_string(), source }

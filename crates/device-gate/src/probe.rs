@@ -1,14 +1,15 @@
 //! Looking through the container's eyes: does a path open there?
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Cgroups};
 use crate::container::Container;
 use crate::sys::probe::{Place, spawn_opener};
 
@@ -65,12 +66,16 @@ pub enum ProbeError {
 pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeError> {
     let c_path = CString::new(path)
         .map_err(|source| ProbeError::Refused { path: path.to_owned(), source: source.into() })?;
-    let place = Place {
-        cgroup: container.cgroup().as_fd(),
-        user: container.user_namespace(),
-        mount: Some(container.mount_namespace()),
-    };
-    open(container.cgroup(), &place, &c_path, OFlags::RDWR)
+    let cgroups = Cgroups::from(container);
+    let user = container.user_namespace();
+    open(
+        container.cgroup(),
+        cgroups,
+        user,
+        Some(container.mount_namespace()),
+        &c_path,
+        OFlags::RDWR,
+    )
 }
 
 /// Opens `path` in a cgroup, in our own namespaces.
@@ -79,23 +84,39 @@ pub(crate) fn open_in_cgroup(
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
-    let place = Place { cgroup: cgroup.as_fd(), user: None, mount: None };
-    open(cgroup, &place, path, flags)
+    open(cgroup, cgroup.into(), None, None, path, flags)
 }
 
-fn open(cgroup: &Cgroup, place: &Place<'_>, path: &CStr, flags: OFlags) -> Result<(), ProbeError> {
+fn open(
+    cgroup: &Cgroup,
+    cgroups: Cgroups<'_>,
+    user: Option<BorrowedFd<'_>>,
+    mount: Option<BorrowedFd<'_>>,
+    path: &CStr,
+    flags: OFlags,
+) -> Result<(), ProbeError> {
     let name = || path.to_string_lossy().into_owned();
+    let start = |source| ProbeError::Start {
+        path: name(),
+        cgroup: cgroup.path().display().to_string(),
+        source,
+    };
     // A process started in a frozen cgroup would not run until it is thawed.
     if cgroup.is_frozen() {
         return Err(ProbeError::Frozen { path: name() });
     }
     // Flags of open(2) are small positive integers.
     let flags = (flags | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
-    let child = spawn_opener(place, path, flags).map_err(|source| ProbeError::Start {
-        path: name(),
-        cgroup: cgroup.path().display().to_string(),
-        source,
-    })?;
+    // A process is born into a cgroup of version 2, but has to move into one of version 1 by itself.
+    let procs = |v1: &Cgroup| File::options().write(true).open(v1.path().join("cgroup.procs"));
+    let to_join = cgroups.v1.map(procs).transpose().map_err(start)?;
+    let place = Place {
+        cgroup: cgroups.v2.map(AsFd::as_fd),
+        to_join: to_join.as_ref().map(AsFd::as_fd),
+        user,
+        mount,
+    };
+    let child = spawn_opener(&place, path, flags).map_err(start)?;
     match wait(child).map_err(|source| ProbeError::Wait { path: name(), source })? {
         0 => Ok(()),
         errno => {

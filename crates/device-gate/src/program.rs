@@ -1,4 +1,4 @@
-//! The two device-cgroup programs, assembled by hand.
+//! The device-cgroup programs, assembled by hand.
 //!
 //! A `BPF_PROG_TYPE_CGROUP_DEVICE` program gets a `struct bpf_cgroup_dev_ctx { u32 access_type; u32 major;
 //! u32 minor; }` (`include/uapi/linux/bpf.h`), where `access_type = access << 16 | kind`, and returns 0 to
@@ -6,13 +6,15 @@
 //! last; the first refusal sets the return value to `-EPERM`, and since Linux 5.18 a later program may set it
 //! back (`bpf_set_retval`, kernel/bpf/cgroup.c).
 
+pub(crate) mod copied;
+
 use std::os::fd::RawFd;
 
 use crate::access::{Access, DeviceKind};
 
 /// `struct bpf_insn` of `include/uapi/linux/bpf.h`, eight bytes.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Insn {
     code: u8,
     /// Destination register in the low nibble of the byte on little-endian machines, in the high one on
@@ -46,7 +48,7 @@ const fn mov(dst: u8, src: u8) -> Insn {
 const fn mov32(dst: u8, src: u8) -> Insn {
     insn(0xbc, dst, src, 0, 0)
 }
-const fn mov_imm(dst: u8, value: i32) -> Insn {
+pub(crate) const fn mov_imm(dst: u8, value: i32) -> Insn {
     insn(0xb7, dst, 0, 0, value)
 }
 const fn add_imm(dst: u8, value: i32) -> Insn {
@@ -64,10 +66,10 @@ const fn xor32_imm(dst: u8, value: i32) -> Insn {
 const fn rsh32_imm(dst: u8, bits: i32) -> Insn {
     insn(0x74, dst, 0, 0, bits)
 }
-const fn call(helper: i32) -> Insn {
+pub(crate) const fn call(helper: i32) -> Insn {
     insn(0x85, 0, 0, 0, helper)
 }
-const EXIT: Insn = insn(0x95, 0, 0, 0, 0);
+pub(crate) const EXIT: Insn = insn(0x95, 0, 0, 0, 0);
 
 /// Opcodes of the jumps that [`Assembler::jump`] takes: compare `dst` with the immediate.
 const ALWAYS: u8 = 0x05;
@@ -77,6 +79,8 @@ const IF_NOT_EQUAL_32: u8 = 0x56;
 
 // Helper numbers: `enum bpf_func_id`, ABI.
 pub(crate) const MAP_LOOKUP_ELEM: i32 = 1;
+pub(crate) const TAIL_CALL: i32 = 12;
+pub(crate) const GET_CURRENT_CGROUP_ID: i32 = 80;
 pub(crate) const GET_CURRENT_ANCESTOR_CGROUP_ID: i32 = 123;
 pub(crate) const GET_RETVAL: i32 = 186;
 pub(crate) const SET_RETVAL: i32 = 187;
@@ -120,6 +124,14 @@ impl Assembler {
         self.emit(&[insn(0x18, dst, 1, 0, map), insn(0, 0, 0, 0, 0)]);
     }
 
+    fn load_u64(&mut self, dst: u8, value: u64) {
+        let (low, high) = ((value & 0xffff_ffff) as u32, (value >> 32) as u32);
+        self.emit(&[
+            insn(0x18, dst, 0, 0, low.cast_signed()),
+            insn(0, 0, 0, 0, high.cast_signed()),
+        ]);
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "every label of the programs below is placed, and they are far shorter than i16::MAX"
@@ -141,53 +153,128 @@ const KEY_MAJOR: i16 = KEY + 12;
 const KEY_MINOR: i16 = KEY + 16;
 const KEY_PAD: i16 = KEY + 20;
 
+/// Which cgroups a grant is looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The caller's and all those it lies in, down to [`MAX_DEPTH`].
+    Ancestors,
+    /// The caller's alone: before Linux 6.1 device programs cannot ask for another.
+    Exact,
+}
+
 /// The override program.
 ///
 /// ```text
 /// if get_retval() != -EPERM: return 1           // nobody refused: the whole host takes this path
 /// for level in 1..=MAX_DEPTH:
 ///     id = ancestor cgroup id of the caller at this level, or stop
-///     granted = map[id, kind, major, minor]
-///     if granted && requested is a subset of granted:
-///         set_retval(0); stop
+///     for minor in minor, any:
+///         granted = map[id, kind, major, minor]
+///         if granted && requested is a subset of granted:
+///             set_retval(0); stop
 /// return 1
 /// ```
 ///
 /// It looks at every ancestor, so that a grant to a container covers the cgroups its own systemd or
 /// container engine makes below. It never returns 0: it can only widen, and only for exact entries.
-pub(crate) fn override_program(map: RawFd) -> Vec<Insn> {
+pub(crate) fn override_program(map: RawFd, reach: Reach) -> Vec<Insn> {
     let mut asm = Assembler::default();
-    let (next_level, level_done, out) = (asm.label(), asm.label(), asm.label());
+    let (next_level, granted, out) = (asm.label(), asm.label(), asm.label());
 
     asm.emit(&[mov(6, 1), call(GET_RETVAL)]);
     // The helper returns an int; the register's upper half is not ours to look at.
     asm.jump(IF_NOT_EQUAL_32, 0, -libc::EPERM, out);
 
-    // r7 = requested accesses; the key's device part.
-    asm.emit(&[load_u32(7, 6, 0), mov32(2, 7), and32_imm(2, 0xffff), store_u32(10, KEY_KIND, 2)]);
-    asm.emit(&[load_u32(2, 6, 4), store_u32(10, KEY_MAJOR, 2)]);
-    asm.emit(&[load_u32(2, 6, 8), store_u32(10, KEY_MINOR, 2)]);
-    asm.emit(&[store_u32_imm(10, KEY_PAD, 0), rsh32_imm(7, 16), mov_imm(8, 1)]);
-
-    asm.place(next_level);
-    asm.emit(&[mov(1, 8), call(GET_CURRENT_ANCESTOR_CGROUP_ID)]);
-    asm.jump(IF_EQUAL, 0, 0, out);
-    asm.emit(&[store_u64(10, KEY, 0)]);
-    asm.load_map(1, map);
-    asm.emit(&[mov(2, 10), add_imm(2, KEY as i32), call(MAP_LOOKUP_ELEM)]);
-    asm.jump(IF_EQUAL, 0, 0, level_done);
-    // requested & !granted must be empty. `access(path, F_OK)` requests nothing: any entry will do.
-    asm.emit(&[load_u32(1, 0, 0), xor32_imm(1, -1), and32(1, 7)]);
-    asm.jump(IF_NOT_EQUAL, 1, 0, level_done);
-    asm.emit(&[mov_imm(1, 0), call(SET_RETVAL)]);
+    begin_key(&mut asm);
+    match reach {
+        Reach::Ancestors => {
+            asm.emit(&[mov_imm(8, 1)]);
+            asm.place(next_level);
+            asm.emit(&[mov(1, 8), call(GET_CURRENT_ANCESTOR_CGROUP_ID)]);
+            asm.jump(IF_EQUAL, 0, 0, out);
+            look_up(&mut asm, map, granted);
+            asm.emit(&[add_imm(8, 1)]);
+            asm.jump(IF_NOT_EQUAL, 8, MAX_DEPTH + 1, next_level);
+        }
+        Reach::Exact => {
+            asm.place(next_level);
+            asm.emit(&[call(GET_CURRENT_CGROUP_ID)]);
+            look_up(&mut asm, map, granted);
+        }
+    }
     asm.jump(ALWAYS, 0, 0, out);
 
-    asm.place(level_done);
-    asm.emit(&[add_imm(8, 1)]);
-    asm.jump(IF_NOT_EQUAL, 8, MAX_DEPTH + 1, next_level);
-
+    asm.place(granted);
+    asm.emit(&[mov_imm(1, 0), call(SET_RETVAL)]);
     asm.place(out);
     asm.emit(&[mov_imm(0, 1), EXIT]);
+    asm.finish()
+}
+
+/// r6 is the context. Leaves the requested accesses in r7, the minor number in r9, and the key's device on the stack.
+fn begin_key(asm: &mut Assembler) {
+    asm.emit(&[load_u32(7, 6, 0), mov32(2, 7), and32_imm(2, 0xffff), store_u32(10, KEY_KIND, 2)]);
+    asm.emit(&[load_u32(2, 6, 4), store_u32(10, KEY_MAJOR, 2), load_u32(9, 6, 8)]);
+    asm.emit(&[store_u32_imm(10, KEY_PAD, 0), rsh32_imm(7, 16)]);
+}
+
+/// Goes to `granted` if the cgroup whose id is in r0 may do what is requested: with this minor, or with any.
+fn look_up(asm: &mut Assembler, map: RawFd, granted: Label) {
+    asm.emit(&[store_u64(10, KEY, 0)]);
+    for minor in [store_u32(10, KEY_MINOR, 9), store_u32_imm(10, KEY_MINOR, -1)] {
+        let missing = asm.label();
+        asm.emit(&[minor]);
+        asm.load_map(1, map);
+        asm.emit(&[mov(2, 10), add_imm(2, KEY as i32), call(MAP_LOOKUP_ELEM)]);
+        asm.jump(IF_EQUAL, 0, 0, missing);
+        // requested & !granted must be empty. `access(path, F_OK)` requests nothing: any entry will do.
+        asm.emit(&[load_u32(1, 0, 0), xor32_imm(1, -1), and32(1, 7)]);
+        asm.jump(IF_EQUAL, 1, 0, granted);
+        asm.place(missing);
+    }
+}
+
+/// Whose grants a wrapped program agrees to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Holder {
+    /// Those of the cgroup with this id. For a program that only this cgroup's processes meet.
+    Cgroup(u64),
+    /// Those of the caller's own cgroup. For a program that others meet as well.
+    Caller,
+}
+
+/// What a wrap does while its daemon lives: agree to what is granted, and otherwise as the original.
+pub(crate) fn wrap_program(map: RawFd, holders: &[Holder], original: &[Insn]) -> Vec<Insn> {
+    let mut asm = Assembler::default();
+    let (granted, copy) = (asm.label(), asm.label());
+    asm.emit(&[mov(6, 1)]);
+    begin_key(&mut asm);
+    for &holder in holders {
+        match holder {
+            Holder::Cgroup(id) => asm.load_u64(0, id),
+            Holder::Caller => asm.emit(&[call(GET_CURRENT_CGROUP_ID)]),
+        }
+        look_up(&mut asm, map, granted);
+    }
+    asm.jump(ALWAYS, 0, 0, copy);
+    asm.place(granted);
+    asm.emit(&[mov_imm(0, 1), EXIT]);
+    asm.place(copy);
+    asm.emit(&[mov(1, 6)]);
+    asm.emit(original);
+    asm.finish()
+}
+
+/// What stands where the original stood: goes to the program in `programs[0]`, and does as the original when there is
+/// none. The kernel empties that array when the last descriptor of it is closed (`prog_array_map_clear` in
+/// kernel/bpf/arraymap.c), so what is granted ends with the daemon that granted it.
+pub(crate) fn wrap_entry(programs: RawFd, original: &[Insn]) -> Vec<Insn> {
+    let mut asm = Assembler::default();
+    asm.emit(&[mov(6, 1)]);
+    asm.load_map(2, programs);
+    asm.emit(&[mov_imm(3, 0), call(TAIL_CALL)]);
+    asm.emit(&copied::MARK);
+    asm.emit(original);
     asm.finish()
 }
 
@@ -218,5 +305,4 @@ pub(crate) fn policy_program(rules: &[RawRule]) -> Vec<Insn> {
 }
 
 #[cfg(test)]
-#[path = "program_tests.rs"]
 mod tests;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::recipe::{MAKE_DISK, Recipe, Release};
+use super::recipe::{Recipe, Release};
 use super::scratch::{Scratch, open_lock};
 use super::{Settings, folder, run};
 use crate::tools::{self, Need};
@@ -103,8 +103,12 @@ fn build(release: Release, recipe: &Recipe, destination: &Path) -> Result<()> {
     eprintln!("vm: building the {} image, once; this takes some minutes", release.name());
 
     let root = timed("root file systems", || install(recipe, unfinished))?;
-    let disk = timed("disk", || make_disk(unfinished))?;
-    let provision = timed("provision", || provision(release, unfinished))?;
+    let disk = timed("disk", || make_disk(recipe, unfinished))?;
+    let provision = if recipe.has_consumers() {
+        timed("provision", || provision(release, unfinished))?
+    } else {
+        "nothing to provision".to_owned()
+    };
 
     for tar in ["machine.tar", "consumers.tar"] {
         remove(&unfinished.join(tar))?;
@@ -124,12 +128,16 @@ fn timed(name: &str, phase: impl FnOnce() -> Result<()>) -> Result<String> {
 
 /// Debian for the machine and Debian for the consumers, both at once.
 fn install(recipe: &Recipe, unfinished: &Path) -> Result<()> {
-    let machine = mmdebstrap(&recipe.machine_arguments(), unfinished, "machine")?;
-    let consumers = mmdebstrap(&recipe.consumers_arguments(), unfinished, "consumers")?;
-    // Both are waited for, so that neither is left behind when the other fails.
-    for (child, name) in [(machine, "machine"), (consumers, "consumers")]
-        .map(|(mut child, name)| (child.wait(), name))
-    {
+    let mut children =
+        vec![(mmdebstrap(recipe, &recipe.machine_arguments(), unfinished, "machine")?, "machine")];
+    if recipe.has_consumers() {
+        let arguments = recipe.consumers_arguments();
+        children.push((mmdebstrap(recipe, &arguments, unfinished, "consumers")?, "consumers"));
+    }
+    // All are waited for, so that none is left behind when another fails.
+    let ended: Vec<_> =
+        children.into_iter().map(|(mut child, name)| (child.wait(), name)).collect();
+    for (child, name) in ended {
         let status = child.context("waiting for mmdebstrap")?;
         if !status.success() {
             let log = unfinished.join(name).with_extension("log");
@@ -142,18 +150,23 @@ fn install(recipe: &Recipe, unfinished: &Path) -> Result<()> {
     Ok(())
 }
 
-fn mmdebstrap(arguments: &[String], unfinished: &Path, name: &str) -> Result<Child> {
+fn mmdebstrap(
+    recipe: &Recipe,
+    arguments: &[String],
+    unfinished: &Path,
+    name: &str,
+) -> Result<Child> {
     let output = unfinished.join(name);
     let log = File::create(output.with_extension("log")).context("creating mmdebstrap's log")?;
     let mut command = tools::bound_to_us("TERM", "mmdebstrap");
-    command.args(arguments).arg(output.with_extension("tar"));
+    command.args(arguments).arg(output.with_extension("tar")).args(recipe.sources());
     // The machine gets a RAM disk of our own: the kernel's package shall not make one.
     command.env("INITRD", "No");
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn().context("starting mmdebstrap")
 }
 
-fn make_disk(unfinished: &Path) -> Result<()> {
+fn make_disk(recipe: &Recipe, unfinished: &Path) -> Result<()> {
     let mut command = if tools::is_root() {
         Command::new("sh")
     } else {
@@ -161,7 +174,8 @@ fn make_disk(unfinished: &Path) -> Result<()> {
         command.args(["--", "sh"]);
         command
     };
-    command.args(["-c", MAKE_DISK, "sh", "machine.tar", "consumers.tar"]).current_dir(unfinished);
+    let script = recipe.make_disk();
+    command.args(["-c", &script, "sh", "machine.tar", "consumers.tar"]).current_dir(unfinished);
     // mke2fs is not on the PATH of everybody.
     command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
     tools::run(&mut command)

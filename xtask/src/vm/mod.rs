@@ -35,12 +35,48 @@ pub(crate) struct Arguments {
     command: Vec<OsString>,
 }
 
+/// The control groups of a machine (systemd(1), "Kernel Command Line"). systemd 257 of Debian 13 knows only `V2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Cgroups {
+    /// Version 2 alone.
+    V2,
+    /// The controllers in version 1, and version 2 beside them for systemd itself.
+    Hybrid,
+    /// Version 1 alone.
+    V1,
+}
+
+impl Cgroups {
+    /// The words of the kernel's command line that ask for it.
+    fn command_line(self) -> &'static str {
+        match self {
+            Self::V2 => "",
+            Self::Hybrid => " systemd.unified_cgroup_hierarchy=0",
+            Self::V1 => {
+                " systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+            }
+        }
+    }
+
+    /// How its name ends, where it is not what everybody expects.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::V2 => "",
+            Self::Hybrid => ", cgroup v1 and v2",
+            Self::V1 => ", cgroup v1",
+        }
+    }
+}
+
 /// Which machine to boot, and how.
 #[derive(clap::Args, Clone)]
 pub(crate) struct Settings {
     /// The machine's Debian release.
     #[arg(long, value_enum, default_value_t = Release::Trixie)]
     pub(crate) release: Release,
+    /// Which control groups its systemd sets up.
+    #[arg(long, value_enum, default_value_t = Cgroups::V2)]
+    pub(crate) cgroup: Cgroups,
     /// Let RCU grace periods take as long as they do on an ordinary machine.
     #[arg(long)]
     pub(crate) no_rcu_expedited: bool,
@@ -59,6 +95,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             release: Release::Trixie,
+            cgroup: Cgroups::V2,
             no_rcu_expedited: false,
             fresh: false,
             memory: 3000,

@@ -9,14 +9,19 @@ pub(crate) enum Release {
     Trixie,
     /// Debian 12: Linux 6.1, Docker 20.10, Podman 4.3, systemd 252, SDL 2.
     Bookworm,
+    /// Debian 12 on the kernel of Debian 11, whose own C library is too old for what is compiled here. Docker 20.10
+    /// and systemd 252; no consumers.
+    #[value(name = "linux-5.10")]
+    Linux510,
 }
 
 impl Release {
-    /// Debian's name of the release.
+    /// Debian's name of the release; ours of what Debian never was.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Trixie => "trixie",
             Self::Bookworm => "bookworm",
+            Self::Linux510 => "linux-5.10",
         }
     }
 
@@ -24,7 +29,7 @@ impl Release {
     fn older(self) -> &'static str {
         match self {
             Self::Trixie => "bookworm bullseye",
-            Self::Bookworm => "bullseye",
+            Self::Bookworm | Self::Linux510 => "bullseye",
         }
     }
 }
@@ -55,6 +60,27 @@ const MACHINE: &[&str] = &[
     "iproute2",
     "strace",
     "bpftool",
+];
+
+/// Where the machine with the older kernel gets its packages from: Debian 12, and Debian 11 for what only that has.
+const LINUX_5_10_SOURCES: &[&str] = &[
+    "deb http://deb.debian.org/debian bookworm main",
+    "deb http://deb.debian.org/debian bullseye main",
+];
+
+/// The packages of that machine: its kernel by the name that no other release has, and one container runtime.
+const LINUX_5_10: &[&str] = &[
+    "linux-image-5.10.0-32-amd64",
+    "busybox-static",
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "apparmor",
+    "docker.io",
+    "iptables",
+    "udev",
+    "kmod",
+    "procps",
 ];
 
 /// What a user's container has: everything that listens for input devices. Also in the machine itself.
@@ -112,6 +138,8 @@ const FILES: &[(&str, &str, &str)] = &[
 
 const CUSTOMIZE: &str = include_str!("../../guest/customize.sh");
 
+const LINUX_5_10_TOO: &str = include_str!("../../guest/linux-5.10.sh");
+
 const LIBUDEV: &str = include_str!("../../guest/libudev.sh");
 
 /// Extracts the root file system (`$1`) below the current folder, takes kernel and RAM disk out of it, puts
@@ -120,7 +148,7 @@ const LIBUDEV: &str = include_str!("../../guest/libudev.sh");
 /// Inode tables are written now, so that no run has to. The machine-id, which mmdebstrap insists on clearing,
 /// keeps systemd from taking every boot for the first one. What not even its owner may read (`gshadow-`) would
 /// stop fakeroot.
-pub(crate) const MAKE_DISK: &str = "set -eu
+const MAKE_DISK: &str = "set -eu
 mkdir tree
 tar --extract --preserve-permissions --numeric-owner --directory tree --file \"$1\"
 mv tree/boot/hotseat-kernel kernel
@@ -145,6 +173,11 @@ impl Recipe {
         Self { release }
     }
 
+    /// Whether the machine has the consumers, in itself and as the container image `hotseat/consumers`.
+    pub(crate) fn has_consumers(&self) -> bool {
+        self.release != Release::Linux510
+    }
+
     fn consumers(&self) -> Vec<&'static str> {
         let mut packages = CONSUMERS.to_vec();
         if self.release == Release::Trixie {
@@ -155,26 +188,42 @@ impl Recipe {
 
     /// Arguments for mmdebstrap, without the tar file that they make: the machine's root file system.
     pub(crate) fn machine_arguments(&self) -> Vec<String> {
+        if self.release == Release::Linux510 {
+            return self.linux_5_10_arguments();
+        }
         let mut packages = [MACHINE, &self.consumers()].concat();
         if self.release == Release::Trixie {
             // Part of docker.io in bookworm.
             packages.push("docker-cli");
         }
         let mut arguments = self.mmdebstrap(&packages);
-        for (path, mode, content) in FILES {
-            let content = quote(content);
-            arguments.push(format!(
-                "--customize-hook=mkdir -p \"$(dirname \"$1/{path}\")\" \
-                 && printf %s {content} > \"$1/{path}\" && chmod {mode} \"$1/{path}\""
-            ));
-        }
-        arguments.push(format!("--customize-hook=chroot \"$1\" sh -c {}", quote(CUSTOMIZE)));
+        customize(&mut arguments, CUSTOMIZE);
         arguments.push(format!(
             "--customize-hook=chroot \"$1\" sh -c {} sh {}",
             quote(LIBUDEV),
             self.release.older()
         ));
         arguments
+    }
+
+    /// mmdebstrap wants the release before its sources, and the sources last: the tar file comes between.
+    fn linux_5_10_arguments(&self) -> Vec<String> {
+        let mut arguments = self.mmdebstrap(LINUX_5_10);
+        let shared = CUSTOMIZE.replace(" hid-playstation ", " ");
+        customize(&mut arguments, &[&shared, LINUX_5_10_TOO].concat());
+        arguments
+    }
+
+    /// The lines of `sources.list`, when they are not those of the release; they come after the tar file.
+    pub(crate) fn sources(&self) -> &'static [&'static str] {
+        if self.release == Release::Linux510 { LINUX_5_10_SOURCES } else { &[] }
+    }
+
+    /// The shell script that makes the disk.
+    pub(crate) fn make_disk(&self) -> String {
+        let lines =
+            MAKE_DISK.lines().filter(|line| self.has_consumers() || !line.contains("consumers"));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// The same for the container image `hotseat/consumers`.
@@ -190,13 +239,22 @@ impl Recipe {
         ];
         arguments.extend(LEFT_OUT.iter().map(|glob| format!("--dpkgopt=path-exclude={glob}")));
         arguments.push(format!("--include={}", packages.join(",")));
-        arguments.push(self.release.name().to_owned());
+        arguments.push(
+            match self.release {
+                Release::Linux510 => Release::Bookworm,
+                release => release,
+            }
+            .name()
+            .to_owned(),
+        );
         arguments
     }
 
     /// The name of the image's folder: the release and a hash over all of the above.
     pub(crate) fn name(&self) -> String {
-        let parts = [self.machine_arguments(), self.consumers_arguments(), vec![MAKE_DISK.into()]];
+        let mut parts =
+            vec![self.machine_arguments(), self.consumers_arguments(), vec![MAKE_DISK.into()]];
+        parts.push(self.sources().iter().map(|&line| line.to_owned()).collect());
         // FNV-1a: not for secrets, and the same in every version of every program.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in parts.concat().iter().flat_map(|part| part.bytes().chain([0])) {
@@ -206,6 +264,18 @@ impl Recipe {
     }
 }
 
+/// The last steps of a machine's root file system: our files and the script that runs in it.
+fn customize(arguments: &mut Vec<String>, script: &str) {
+    for (path, mode, content) in FILES {
+        let content = quote(content);
+        arguments.push(format!(
+            "--customize-hook=mkdir -p \"$(dirname \"$1/{path}\")\" \
+             && printf %s {content} > \"$1/{path}\" && chmod {mode} \"$1/{path}\""
+        ));
+    }
+    arguments.push(format!("--customize-hook=chroot \"$1\" sh -c {}", quote(script)));
+}
+
 /// `text` as one word of a POSIX shell.
 pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -213,7 +283,7 @@ pub(crate) fn quote(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recipe, Release, quote};
+    use super::{MAKE_DISK, Recipe, Release, quote};
 
     #[test]
     fn a_quoted_word_keeps_its_quotes() {
@@ -226,5 +296,15 @@ mod tests {
         assert_ne!(trixie.name(), bookworm.name());
         assert_eq!(trixie.name(), Recipe::new(Release::Trixie).name());
         assert!(!bookworm.consumers().contains(&"libsdl3-0"));
+    }
+
+    #[test]
+    fn the_machine_with_the_older_kernel_lacks_only_what_that_kernel_lacks() {
+        let machine = Recipe::new(Release::Linux510);
+        let customize = machine.machine_arguments().concat();
+        assert!(customize.contains("uinput uhid joydev evdev hid-generic"));
+        assert!(!machine.make_disk().contains("consumers"));
+        assert!(machine.make_disk().contains("mke2fs"));
+        assert_eq!(Recipe::new(Release::Trixie).make_disk(), MAKE_DISK.trim_end());
     }
 }

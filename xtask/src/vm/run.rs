@@ -227,6 +227,7 @@ fn qemu(
         "console=ttyS0 quiet loglevel={loglevel} panic=-1 mitigations=off systemd.show_status=error {mode}={}",
         in_work.display()
     );
+    kernel.push_str(settings.cgroup.command_line());
     if !settings.no_rcu_expedited {
         kernel.push_str(" rcupdate.rcu_expedited=1");
     }

@@ -14,7 +14,10 @@ const CLONE_NEWUSER: u64 = 0x1000_0000;
 
 /// Where the child opens the path.
 pub(crate) struct Place<'a> {
-    pub(crate) cgroup: BorrowedFd<'a>,
+    /// Cgroup of version 2 to be born into; `None` for ours.
+    pub(crate) cgroup: Option<BorrowedFd<'a>>,
+    /// The `cgroup.procs` of a cgroup of version 1 to move into.
+    pub(crate) to_join: Option<BorrowedFd<'a>>,
     /// User namespace to become root of; `None` for the initial one.
     pub(crate) user: Option<BorrowedFd<'a>>,
     pub(crate) mount: Option<BorrowedFd<'a>>,
@@ -25,10 +28,14 @@ pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Re
     let mut pidfd: RawFd = -1;
     // SAFETY: an all-zero clone_args is valid: every field is an integer.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
+    args.flags = CLONE_PIDFD;
     args.pidfd = std::ptr::from_mut(&mut pidfd) as u64;
     args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    args.cgroup = u64::from(place.cgroup.as_raw_fd().cast_unsigned());
+    if let Some(cgroup) = place.cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = u64::from(cgroup.as_raw_fd().cast_unsigned());
+    }
+    let to_join = place.to_join.map_or(-1, |fd| fd.as_raw_fd());
     let user = place.user.map_or(-1, |fd| fd.as_raw_fd());
     let mount = place.mount.map_or(-1, |fd| fd.as_raw_fd());
     // SAFETY: without CLONE_VM the child gets a copy of this process. It runs only `child`, which makes
@@ -37,7 +44,7 @@ pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Re
         unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => child(user, mount, path, flags),
+        0 => child(to_join, user, mount, path, flags),
         // SAFETY: CLONE_PIDFD stored a new descriptor, which nothing else owns.
         _ => Ok(unsafe { OwnedFd::from_raw_fd(pidfd) }),
     }
@@ -70,8 +77,9 @@ pub(crate) fn spawn_in_new_namespaces() -> io::Result<(OwnedFd, i64)> {
 
 /// The child's whole life. Raw system calls only: it shares no locks with the threads it left behind, and
 /// glibc's set*id wrappers would signal threads that don't exist here.
-fn child(user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
-    let entered = (user < 0 || setns(user, libc::CLONE_NEWUSER))
+fn child(to_join: RawFd, user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
+    let entered = (to_join < 0 || joins(to_join))
+        && (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (mount < 0 || setns(mount, libc::CLONE_NEWNS))
         && (user < 0 || become_root())
         && close_everything();
@@ -80,6 +88,12 @@ fn child(user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
         // SAFETY: ends this process alone, running no destructors of the parent's copy; does not return.
         unsafe { libc::syscall(libc::SYS_exit_group, status) };
     }
+}
+
+/// "0" is the writer itself (Documentation/admin-guide/cgroup-v1/cgroups.rst).
+fn joins(procs: RawFd) -> bool {
+    // SAFETY: one byte of a static string.
+    unsafe { libc::syscall(libc::SYS_write, procs, c"0".as_ptr(), 1) == 1 }
 }
 
 fn setns(namespace: RawFd, kind: i32) -> bool {

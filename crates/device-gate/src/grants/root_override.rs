@@ -1,0 +1,251 @@
+//! One program at the cgroup-v2 root, for the whole host.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{BackEnd, BackEndError, GrantError, Granting};
+use crate::access::{Access, Devices};
+use crate::cgroup::Cgroup;
+use crate::program::{MAX_DEPTH, Reach, copied, override_program};
+use crate::sys::bpf::{self, GrantKey, GrantMap, ProgramInfo};
+
+/// The name of the program, for `bpftool cgroup tree`.
+const NAME: &str = "hotseat_grants";
+
+/// Whether a program agrees to everything: that of a privileged container, and the override program of any daemon.
+pub(super) fn refuses_nothing(program: &ProgramInfo) -> bool {
+    program.name == NAME || copied::allows_everything(&program.insns)
+}
+
+/// The override program at the root cgroup, and its map.
+///
+/// It is held by a link: when this value is dropped, or its process dies, the program is gone.
+#[derive(Debug)]
+pub(super) struct RootOverride {
+    map: GrantMap,
+    capacity: u32,
+    reach: Reach,
+    holders: Mutex<HashMap<u64, Holder>>,
+    _link: OwnedFd,
+}
+
+/// A cgroup with grants.
+#[derive(Debug)]
+struct Holder {
+    cgroup: Cgroup,
+    /// The ids under which its grants are in the map: its own, and with [`Reach::Exact`] those of the cgroups below.
+    ids: Vec<u64>,
+}
+
+impl RootOverride {
+    /// Loads the program and attaches it to `root`.
+    pub(super) fn attach(root: &Cgroup, capacity: u32) -> Result<Self, BackEndError> {
+        // Linux 5.18 to 6.0 know no ancestors in a device program.
+        match Self::attach_with(root, capacity, Reach::Ancestors) {
+            Err(BackEndError::LoadProgram { .. }) => {
+                Self::attach_with(root, capacity, Reach::Exact)
+            }
+            done => done,
+        }
+    }
+
+    fn attach_with(root: &Cgroup, capacity: u32, reach: Reach) -> Result<Self, BackEndError> {
+        let map = GrantMap::create(capacity).map_err(BackEndError::CreateMap)?;
+        let insns = override_program(map.fd().as_raw_fd(), reach);
+        let program = bpf::load_device_program(&insns, NAME)
+            .map_err(|source| BackEndError::LoadProgram { since: "5.18", source })?;
+        let link = bpf::link_device_program(root.as_fd(), program.as_fd())
+            .map_err(|source| BackEndError::Attach { root: root.path().to_owned(), source })?;
+        Ok(Self { map, capacity, reach, holders: Mutex::default(), _link: link })
+    }
+
+    fn holders(&self) -> MutexGuard<'_, HashMap<u64, Holder>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A cgroup's place among the holders, made now if it has none.
+    fn hold<'a>(
+        &self,
+        holders: &'a mut HashMap<u64, Holder>,
+        cgroup: &Cgroup,
+    ) -> Result<&'a mut Holder, GrantError> {
+        let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
+        if !holders.contains_key(&cgroup.id()) {
+            self.collect(holders)?;
+            let depth = cgroup.ancestors().map_err(error)?.len();
+            if depth > MAX_DEPTH as usize {
+                return Err(GrantError::TooDeep { cgroup: cgroup.path().to_owned() });
+            }
+        }
+        let cgroup = cgroup.reopen().map_err(error)?;
+        Ok(holders.entry(cgroup.id()).or_insert(Holder { cgroup, ids: Vec::new() }))
+    }
+
+    /// Removes what belongs to cgroups that are gone. Their ids are never used again, so this is about room only.
+    fn collect(&self, holders: &mut HashMap<u64, Holder>) -> Result<(), GrantError> {
+        let gone: Vec<u64> = holders
+            .iter()
+            .filter(|(_, holder)| !holder.cgroup.exists())
+            .map(|(&id, _)| id)
+            .collect();
+        for id in gone {
+            self.forget(holders, id)?;
+        }
+        Ok(())
+    }
+
+    fn forget(&self, holders: &mut HashMap<u64, Holder>, id: u64) -> Result<(), GrantError> {
+        let Some(holder) = holders.get(&id) else { return Ok(()) };
+        for key in self.map.keys().map_err(GrantError::List)? {
+            if holder.ids.contains(&key.cgroup) {
+                self.remove(&holder.cgroup, &key)?;
+            }
+        }
+        holders.remove(&id);
+        Ok(())
+    }
+
+    fn remove(&self, cgroup: &Cgroup, key: &GrantKey) -> Result<(), GrantError> {
+        match self.map.remove(key) {
+            Err(source) if source.raw_os_error() != Some(libc::ENOENT) => {
+                Err(GrantError::Revoke { cgroup: cgroup.path().to_owned(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Granting for RootOverride {
+    fn back_end(&self) -> BackEnd {
+        BackEnd::RootOverride
+    }
+
+    fn grant(&self, cgroup: &Cgroup, devices: Devices, access: Access) -> Result<(), GrantError> {
+        let mut holders = self.holders();
+        let holder = self.hold(&mut holders, cgroup)?;
+        let below = match self.reach {
+            Reach::Ancestors => Vec::new(),
+            Reach::Exact => cgroup.descendants(),
+        };
+        for id in [cgroup].into_iter().chain(&below).map(Cgroup::id) {
+            if !holder.ids.contains(&id) {
+                holder.ids.push(id);
+            }
+            if let Err(source) = self.map.insert(&GrantKey::new(id, devices), access.bits()) {
+                for &id in &holder.ids {
+                    self.remove(cgroup, &GrantKey::new(id, devices))?;
+                }
+                return Err(if source.raw_os_error() == Some(libc::E2BIG) {
+                    GrantError::Full { devices, limit: self.capacity }
+                } else {
+                    GrantError::Grant { devices, access, cgroup: cgroup.path().into(), source }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn revoke(&self, cgroup: &Cgroup, devices: Devices) -> Result<(), GrantError> {
+        let holders = self.holders();
+        let Some(holder) = holders.get(&cgroup.id()) else { return Ok(()) };
+        holder.ids.iter().try_for_each(|&id| self.remove(cgroup, &GrantKey::new(id, devices)))
+    }
+
+    fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError> {
+        let mut holders = self.holders();
+        self.forget(&mut holders, cgroup.id())?;
+        self.collect(&mut holders)
+    }
+
+    fn count(&self) -> Result<usize, GrantError> {
+        self.map.keys().map(|keys| keys.len()).map_err(GrantError::List)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Device;
+    use crate::grants::tests::{Nodes, PAD, Scratch, skip};
+
+    const RW: Access = Access::READ.or(Access::WRITE);
+
+    #[test]
+    fn a_full_map_is_an_error_and_older_grants_stay() {
+        if skip() {
+            return;
+        }
+        let root = Cgroup::root().unwrap();
+        let grants = RootOverride::attach(&root, 2).unwrap();
+        let scratch = Scratch::refusing(BackEnd::RootOverride, "full");
+        let nodes = Nodes::new();
+        let [one, two, three] = [1, 2, 3].map(|minor| Device::char(PAD.major, minor));
+        grants.grant(&scratch.0, one.into(), RW).unwrap();
+        grants.grant(&scratch.0, two.into(), RW).unwrap();
+        let full = grants.grant(&scratch.0, three.into(), RW);
+        assert!(matches!(full, Err(GrantError::Full { limit: 2, .. })), "{full:?}");
+        let allowed = [one, two, three].map(|device| nodes.may_use(&scratch.0, device));
+        assert_eq!(allowed, [true, true, false]);
+        // What is there can still be changed, and makes room.
+        grants.grant(&scratch.0, one.into(), Access::READ).unwrap();
+        grants.revoke(&scratch.0, two.into()).unwrap();
+        grants.grant(&scratch.0, three.into(), RW).unwrap();
+    }
+
+    #[test]
+    fn a_grant_reaches_as_deep_as_is_said_and_what_lies_deeper_is_refused() {
+        if skip() {
+            return;
+        }
+        let grants = RootOverride::attach(&Cgroup::root().unwrap(), 16).unwrap();
+        let scratch = Scratch::refusing(BackEnd::RootOverride, "deep");
+        let nodes = Nodes::new();
+        let mut levels = vec![scratch.0.reopen().unwrap()];
+        while levels.len() < 40 {
+            levels.push(levels[levels.len() - 1].create_child("d").unwrap());
+        }
+        let deepest = &levels[39];
+        let refused = grants.grant(&levels[32], PAD.into(), RW);
+        assert!(matches!(refused, Err(GrantError::TooDeep { .. })), "{refused:?}");
+        assert!(!nodes.may_use(deepest, PAD));
+        grants.grant(&levels[31], PAD.into(), RW).unwrap();
+        // However deep the process is that opens it.
+        assert!(nodes.may_use(deepest, PAD));
+        assert!(!nodes.may_use(&levels[30], PAD), "the one above has no grant");
+    }
+
+    /// As on Linux 5.18 to 6.0, where a device program cannot ask for ancestors.
+    #[test]
+    fn without_ancestors_the_cgroups_below_are_listed_at_the_grant() {
+        if skip() {
+            return;
+        }
+        let root = Cgroup::root().unwrap();
+        let grants = RootOverride::attach_with(&root, 16, Reach::Exact).unwrap();
+        let scratch = Scratch::refusing(BackEnd::RootOverride, "exact");
+        let nodes = Nodes::new();
+        let below = Scratch::below(&scratch.0, "below");
+        grants.grant(&scratch.0, PAD.into(), RW).unwrap();
+        assert!(nodes.may_use(&scratch.0, PAD) && nodes.may_use(&below.0, PAD));
+        let later = Scratch::below(&scratch.0, "later");
+        assert!(!nodes.may_use(&later.0, PAD), "docs/grants.md says so");
+        grants.revoke(&scratch.0, PAD.into()).unwrap();
+        assert!(!nodes.may_use(&scratch.0, PAD) && !nodes.may_use(&below.0, PAD));
+        assert_eq!(grants.count().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_map_without_its_program_does_not_pass_the_self_test() {
+        if skip() {
+            return;
+        }
+        let root = Cgroup::root().unwrap();
+        let mut grants = RootOverride::attach(&root, 16).unwrap();
+        grants._link = std::fs::File::open("/dev/null").unwrap().into();
+        let error = crate::grants::self_test::self_test(&root, &grants).unwrap_err();
+        let expected =
+            matches!(error, crate::grants::SelfTestError::Unexpected { when: "while granted", .. });
+        assert!(expected, "{error:?}");
+    }
+}

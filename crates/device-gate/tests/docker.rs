@@ -1,0 +1,203 @@
+//! Containers of a real Docker, on whatever kernel and cgroups the test machine has.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use device_gate::probe::{ProbeError, open_in_container};
+use device_gate::{
+    Access, BackEnd, CgroupError, ChooseError, Container, Device, DeviceKind, Devices, Grants,
+};
+
+/// No driver has this number: what is allowed fails otherwise than what is not.
+const PAD: Device = Device::char(239, 300);
+const IMAGE: &str = "hotseat/tiny";
+
+fn docker(arguments: &[&str]) -> Output {
+    Command::new("docker").args(arguments).output().unwrap()
+}
+
+/// An image with nothing but busybox.
+fn have_image() {
+    if docker(&["image", "inspect", IMAGE]).status.success() {
+        return;
+    }
+    let script = format!("tar -C / -c bin/busybox | docker import - {IMAGE}");
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+}
+
+/// A container started without any option about devices, with a node of its own making. Its default capabilities and
+/// rules allow that much.
+struct Docker {
+    name: String,
+    container: Container,
+}
+
+impl Docker {
+    fn start(name: &str, options: &[&str]) -> Self {
+        have_image();
+        let script = format!(
+            "/bin/busybox mknod /pad c {} {} && /bin/busybox touch /made && exec /bin/busybox sleep 1000",
+            PAD.major, PAD.minor
+        );
+        let run = ["run", "-d", "--network", "none", "--name", name];
+        let command = [IMAGE, "/bin/busybox", "sh", "-c", &script];
+        let started = docker(&[&run[..], options, &command].concat());
+        assert!(started.status.success(), "{started:?}");
+        let wait = ["exec", name, "/bin/busybox", "sh", "-c", "until [ -e /made ]; do :; done"];
+        assert!(docker(&wait).status.success());
+        let pid = docker(&["inspect", "--format", "{{.State.Pid}} {{.Id}}", name]).stdout;
+        let text = String::from_utf8(pid).unwrap();
+        let (pid, id) = text.trim().split_once(' ').unwrap();
+        let mut container = Container::open(pid.parse().unwrap()).unwrap();
+        assert!(container.widen_cgroup(id).unwrap(), "{:?}", container.cgroup());
+        Self { name: name.to_owned(), container }
+    }
+
+    fn may_use(&self) -> bool {
+        match open_in_container(&self.container, "/pad") {
+            Ok(()) => true,
+            Err(ProbeError::Refused { source, .. }) => match source.raw_os_error() {
+                Some(libc::EPERM) => false,
+                Some(libc::ENXIO) => true,
+                other => panic!("unexpected error {other:?}"),
+            },
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    /// The same, by a program that Docker starts in it.
+    fn program_may_use(&self) -> bool {
+        let tried = docker(&["exec", &self.name, "/bin/busybox", "dd", "if=/pad", "count=1"]);
+        let text = String::from_utf8(tried.stderr).unwrap();
+        match text {
+            text if text.contains("Operation not permitted") => false,
+            text if text.contains("No such device or address") => true,
+            text => panic!("unexpected answer {text:?}"),
+        }
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        docker(&["rm", "--force", &self.name]);
+    }
+}
+
+/// What has to be in use on this machine, so that no test passes by way of another back-end.
+fn expected_back_ends() -> Vec<BackEnd> {
+    let v2 = match env::var("HOTSEAT_VM").as_deref() {
+        Ok("linux-5.10") => BackEnd::InlineWrap,
+        _ => BackEnd::RootOverride,
+    };
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        vec![v2]
+    } else if Path::new("/sys/fs/cgroup/unified").exists() {
+        vec![v2, BackEnd::CgroupV1]
+    } else {
+        vec![BackEnd::CgroupV1]
+    }
+}
+
+fn choose() -> Grants {
+    let grants = Grants::choose().unwrap();
+    assert_eq!(grants.back_ends(), expected_back_ends(), "{:?}", grants.passed_over());
+    grants
+}
+
+#[test]
+fn a_container_opens_exactly_what_it_is_granted() {
+    let grants = choose();
+    let [one, other] = ["hotseat-one", "hotseat-other"].map(|name| Docker::start(name, &[]));
+    assert!(!one.may_use() && !one.program_may_use());
+    let access = Access::READ | Access::WRITE;
+    grants.grant(&one.container, PAD, access).unwrap();
+    assert!(one.may_use() && one.program_may_use());
+    assert!(!other.may_use(), "another container");
+    grants.revoke(&one.container, PAD).unwrap();
+    assert!(!one.may_use() && !one.program_may_use());
+    let any = Devices::any_minor(DeviceKind::Char, PAD.major);
+    grants.grant(&one.container, any, access).unwrap();
+    assert!(one.may_use());
+    // What is left when the daemon ends: nothing.
+    drop(grants);
+    assert!(!one.may_use());
+}
+
+#[test]
+fn a_privileged_container_needs_no_grant_and_loses_nothing_by_one() {
+    let grants = choose();
+    let privileged = Docker::start("hotseat-privileged", &["--privileged"]);
+    assert!(privileged.may_use());
+    grants.grant(&privileged.container, PAD, Access::READ | Access::WRITE).unwrap();
+    assert!(privileged.may_use());
+    grants.revoke_all(&privileged.container).unwrap();
+    assert!(privileged.may_use());
+}
+
+#[test]
+fn what_docker_and_systemd_write_anew_undoes_no_grant_for_long() {
+    let grants = choose();
+    let one = Docker::start("hotseat-update", &[]);
+    let access = Access::READ | Access::WRITE;
+    grants.grant(&one.container, PAD, access).unwrap();
+    let disturbances: [&[&str]; 2] =
+        [&["systemctl", "daemon-reload"], &["docker", "update", "--cpu-shares", "512", &one.name]];
+    for command in disturbances {
+        let done = Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status();
+        assert!(done.unwrap().success(), "{command:?}");
+        let survived = one.may_use();
+        eprintln!("{command:?}: {}", if survived { "still granted" } else { "lost" });
+        if grants.back_ends() == [BackEnd::RootOverride] {
+            assert!(survived, "{command:?}");
+        }
+        // The next plug brings all of it back.
+        grants.grant(&one.container, Device::char(PAD.major, 1), access).unwrap();
+        assert!(one.may_use(), "{command:?}");
+    }
+    grants.revoke_all(&one.container).unwrap();
+    assert!(!one.may_use());
+}
+
+/// What the next test starts in a container.
+#[test]
+#[ignore = "started by the test below"]
+fn inside() {
+    let Ok(namespace) = env::var("HOTSEAT_TEST_NAMESPACE") else { return };
+    match (namespace.as_str(), Grants::choose()) {
+        ("host", Ok(grants)) => println!("\nworks by {:?}", grants.back_ends()),
+        ("private", Err(ChooseError::Root(error @ CgroupError::NotRoot { .. }))) => {
+            println!("\nrefused: {error}");
+        }
+        (_, other) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_daemon_in_a_container_needs_the_hosts_cgroup_namespace() {
+    have_image();
+    let program = env::current_exe().unwrap();
+    let run = |namespace: &str| {
+        let output = Command::new("docker")
+            .args(["run", "--rm", "--privileged", "--network", "none"])
+            .args([
+                "--cgroupns",
+                namespace,
+                "--env",
+                &format!("HOTSEAT_TEST_NAMESPACE={namespace}"),
+            ])
+            .args(["-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"])
+            .args(["-v", &format!("{}:/program:ro", program.display()), IMAGE])
+            .args(["/program", "--exact", "inside", "--ignored", "--nocapture"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{output:?}");
+        text
+    };
+    assert!(run("host").contains("works by"));
+    let refused = run("private");
+    assert!(refused.contains("refused:") && refused.contains("--cgroupns=host"), "{refused}");
+}

@@ -56,8 +56,9 @@ pub enum ProbeError {
     },
 }
 
-/// Opens `path` read-write as the container's root, in its cgroup, mount and user namespace, and closes
-/// it again.
+/// Opens `path` read-write as the container's root, in the cgroup of its first process, its mount and user namespace,
+/// and closes it again. (Not in the container's own cgroup: one with others below it takes no process, says
+/// Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint".)
 ///
 /// # Errors
 ///
@@ -65,12 +66,15 @@ pub enum ProbeError {
 pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeError> {
     let c_path = CString::new(path)
         .map_err(|source| ProbeError::Refused { path: path.to_owned(), source: source.into() })?;
+    let innermost = Cgroup::of_pid(container.pid()).ok();
+    let cgroup = innermost.as_ref().unwrap_or(container.cgroup());
     let place = Place {
-        cgroup: container.cgroup().as_fd(),
+        cgroup: cgroup.as_fd(),
         user: container.user_namespace(),
+        ids: container.root_ids_inside(),
         mount: Some(container.mount_namespace()),
     };
-    open(container.cgroup(), &place, &c_path, OFlags::RDWR)
+    open(cgroup, &place, &c_path, OFlags::RDWR)
 }
 
 /// Opens `path` in a cgroup, in our own namespaces.
@@ -79,7 +83,7 @@ pub(crate) fn open_in_cgroup(
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
-    let place = Place { cgroup: cgroup.as_fd(), user: None, mount: None };
+    let place = Place { cgroup: cgroup.as_fd(), user: None, ids: (0, 0), mount: None };
     open(cgroup, &place, path, flags)
 }
 

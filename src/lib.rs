@@ -7,13 +7,14 @@
 //! - [`api`]: HTTP on a Unix socket, which asks
 //! - [`session`]: one actor per session, which plugs and unplugs with
 //! - [`engine`]: what all sessions share, and
-//! - [`runtime`]: who a container is.
+//! - [`runtime`]: who a container is; [`follow`] attaches containers by their label.
 
 pub mod api;
 pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod engine;
+pub mod follow;
 pub mod problem;
 pub mod profiles;
 pub mod runtime;

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::api::{self, Socket};
 use crate::config::{Config, DEFAULT_SOCKET};
 use crate::engine::Engine;
+use crate::follow;
 use crate::session::Sessions;
 
 #[derive(Debug, Args)]
@@ -73,6 +74,7 @@ async fn run(config: Config) -> Result<()> {
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
+    follow::start(&sessions);
     info!(socket = %path.display(), "ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let stop = async move {

@@ -96,7 +96,8 @@ impl Container {
         )
         .ok()?;
         let seen = thread::run("hotseat-cgroup", || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ControlGroup)).ok()?;
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ControlGroup))
+                .ok()?;
             fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()
         });
         let seen = seen.ok()??;

@@ -74,8 +74,7 @@ fn related(namespace: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<OwnedF
 pub(crate) fn owner_uid(user_namespace: BorrowedFd<'_>) -> io::Result<u32> {
     let mut uid: libc::uid_t = 0;
     // SAFETY: the request writes one uid_t to its argument.
-    let result = unsafe {
-        libc::ioctl(user_namespace.as_raw_fd(), libc::NS_GET_OWNER_UID, &raw mut uid)
-    };
+    let result =
+        unsafe { libc::ioctl(user_namespace.as_raw_fd(), libc::NS_GET_OWNER_UID, &raw mut uid) };
     if result == 0 { Ok(uid) } else { Err(io::Error::last_os_error()) }
 }

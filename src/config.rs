@@ -50,6 +50,12 @@ pub struct Config {
     pub profiles: PathBuf,
     /// Docker's API socket.
     pub docker_socket: PathBuf,
+    /// The API socket of the host's root's Podman.
+    pub podman_socket: PathBuf,
+    /// Whether containers with the label `hotseat.session=NAME` are attached when they start (docs/runtimes.md).
+    pub follow: bool,
+    /// Users whose rootless containers are followed too. Whoever is named here can take a session's devices.
+    pub follow_podman_users: Vec<String>,
     /// Users who may call the API, besides root and the daemon's own user.
     pub allow_uids: Vec<u32>,
     /// Whether programs with libudev-zero, a libudev for systems without udevd, are told of devices too: a
@@ -86,6 +92,9 @@ impl Default for Config {
             journal: "/run/hotseat/journal.jsonl".into(),
             profiles: "/etc/hotseat/profiles".into(),
             docker_socket: "/var/run/docker.sock".into(),
+            podman_socket: "/run/podman/podman.sock".into(),
+            follow: true,
+            follow_podman_users: Vec::new(),
             allow_uids: Vec::new(),
             libudev_zero: false,
             log: LogFormat::default(),

@@ -1,6 +1,7 @@
 //! What is ready, what is missing, and how to mend it.
 
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::engine::{Engine, chain};
 use crate::problem::Problem;
-use crate::runtime::ContainerRef;
+use crate::runtime::{ContainerRef, Runtime};
 use crate::session::Error;
 use crate::session::announcer::UdevMode;
 use crate::setup::{MODULES, SEAT_RULES};
@@ -52,7 +53,7 @@ impl Check {
 
 /// Looks at the host.
 pub async fn host(engine: &Engine) -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         uinput(Engine::uinput_path()),
         uhid(Path::new(vinput::uhid::DEFAULT_PATH)),
         joydev(),
@@ -61,15 +62,16 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         Check::ok("staging", format!("mounted at {}", engine.config.stage.display())),
         seat_rules(),
         boot_modules(),
-        docker(engine).await,
-    ]
+    ];
+    checks.extend(runtimes(engine).await);
+    checks
 }
 
 fn uinput(path: &Path) -> Check {
     let shown = path.display();
     match OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path) {
         Ok(_) => Check::ok("uinput", format!("{shown} opens")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Check::not(
+        Err(error) if error.kind() == ErrorKind::NotFound => Check::not(
             "uinput",
             Status::Failed,
             format!("{shown} is missing: no device can be made"),
@@ -225,16 +227,57 @@ fn boot_modules() -> Check {
     }
 }
 
-async fn docker(engine: &Engine) -> Check {
-    let socket = &engine.config.docker_socket;
+/// The sockets of the runtimes that are asked for containers, and the labels that were not followed.
+async fn runtimes(engine: &Engine) -> Vec<Check> {
+    let users = engine.config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
+    let mut checks = Vec::new();
+    for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
+        checks.push(socket(engine, &runtime).await);
+    }
+    for (container, refused) in engine.following.all_refused() {
+        let detail = format!(
+            "{container} is labelled for session `{}`, but is not attached: {}",
+            refused.session, refused.problem.detail
+        );
+        checks.push(Check::not("label", Status::Warning, detail, &refused.problem.hint));
+    }
+    checks
+}
+
+async fn socket(engine: &Engine, runtime: &Runtime) -> Check {
+    let name = runtime.to_string();
+    let socket = match runtime.socket(&engine.config).await {
+        Ok(Some(socket)) => socket,
+        Ok(None) => {
+            let hint = "mend `follow_podman_users` in the configuration";
+            return Check::not(&name, Status::Warning, "there is no such user", hint);
+        }
+        Err(error) => return Check::not(&name, Status::Warning, error.to_string(), "try again"),
+    };
     let shown = socket.display();
-    match tokio::net::UnixStream::connect(socket).await {
-        Ok(_) => Check::ok("docker", format!("{shown} answers")),
+    let followed = match engine.following.of(runtime) {
+        Some(Ok(())) => "containers with the label hotseat.session are followed".to_owned(),
+        Some(Err(why)) => format!("containers are not followed for now: {why}"),
+        None => "containers are not followed".to_owned(),
+    };
+    match crate::runtime::answers(&socket).await {
+        Ok(()) => Check::ok(&name, format!("{shown} answers; {followed}")),
+        // Few hosts have both.
+        Err(error) if *runtime == Runtime::Podman && error.kind() == ErrorKind::NotFound => {
+            Check::ok(
+                &name,
+                format!(
+                    "not in use: {shown} is not there (`systemctl enable --now podman.socket`)"
+                ),
+            )
+        }
         Err(error) => Check::not(
-            "docker",
+            &name,
             Status::Warning,
-            format!("{shown} does not answer ({error}): containers cannot be named docker:NAME"),
-            "start the Docker daemon, or set `docker_socket` in the configuration; pid:N works without",
+            format!(
+                "{shown} does not answer ({error}): its containers cannot be named, nor followed"
+            ),
+            "start it, or set its socket in the configuration; pid:N works without",
         ),
     }
 }
@@ -259,11 +302,52 @@ fn look_at(container: &Container) -> Vec<Check> {
     vec![
         Check::ok("container", format!("runs, as process {pid}, with a network of its own")),
         Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
-        Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
+        cgroup(container),
+        neighbours(container),
         udev(container),
         apparmor(pid),
         paused(container),
     ]
+}
+
+fn cgroup(container: &Container) -> Check {
+    let path = container.cgroup().path().display();
+    if container.shares_cgroup() {
+        Check::not(
+            "container-cgroup",
+            Status::Warning,
+            format!(
+                "{path} holds processes from outside the container: no device is granted to it"
+            ),
+            "nothing, if devices open all the same; else start the container with a cgroup of its own",
+        )
+    } else {
+        Check::ok("container-cgroup", path.to_string())
+    }
+}
+
+/// Others in the container's network namespace.
+fn neighbours(container: &Container) -> Check {
+    match container.network_neighbours() {
+        Ok(others) if others.is_empty() => {
+            Check::ok("container-network", "the network is the container's alone")
+        }
+        Ok(others) => {
+            let all: Vec<_> = others.iter().map(|path| format!("/{}", path.display())).collect();
+            Check::not(
+                "container-network",
+                Status::Warning,
+                format!(
+                    "the network is shared with {}: programs there hear of the session's devices, but cannot open them",
+                    all.join(", ")
+                ),
+                "nothing, if they are one pod; else give the container a network of its own",
+            )
+        }
+        Err(error) => {
+            Check::not("container-network", Status::Warning, error.to_string(), "is /proc mounted?")
+        }
+    }
 }
 
 /// Who makes the container's udev messages, and what that takes.

@@ -12,6 +12,7 @@ use vinput::Reaper;
 
 use crate::config::Config;
 use crate::events::Events;
+use crate::follow::Following;
 use crate::metrics;
 use crate::session::Error;
 use crate::session::journal::{Journal, JournalError};
@@ -52,6 +53,8 @@ pub struct Engine {
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
     hwdb: Mutex<Arc<Hwdb>>,
+    /// How the following of labelled containers goes.
+    pub(crate) following: Following,
 }
 
 impl Engine {
@@ -80,6 +83,7 @@ impl Engine {
             claims: Mutex::default(),
             last_seqnum: AtomicU64::new(0),
             hwdb: Mutex::default(),
+            following: Following::default(),
         };
         // Read now, so that no plug has to wait for it.
         engine.hwdb();
@@ -120,20 +124,25 @@ impl Engine {
     }
 
     /// Notes that a container is `session`'s. Two sessions in one network namespace would hear each other's
-    /// devices; two in one cgroup, or in one below the other, could open them.
+    /// devices; one in the other's cgroup, or below it, could open them. A cgroup that a container only shares is no
+    /// session's: nothing is granted to it.
     pub(crate) fn claim(&self, session: &str, container: &Container) -> Result<(), Error> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let network = container.network_inode();
-        let cgroup = container.cgroup().path();
+        let new = Claim {
+            network: container.network_inode(),
+            cgroup: container.cgroup().path().to_owned(),
+            shared: container.shares_cgroup(),
+        };
         for (other, claim) in claims.iter().filter(|(other, _)| *other != session) {
-            if claim.network == network {
+            if claim.network == new.network {
                 return Err(Error::NetworkShared { other: other.clone() });
             }
-            if claim.cgroup.starts_with(cgroup) || cgroup.starts_with(&claim.cgroup) {
+            let takes_in = |a: &Claim, b: &Claim| !a.shared && b.cgroup.starts_with(&a.cgroup);
+            if takes_in(claim, &new) || takes_in(&new, claim) {
                 return Err(Error::CgroupShared { other: other.clone() });
             }
         }
-        claims.insert(session.to_owned(), Claim { network, cgroup: cgroup.to_owned() });
+        claims.insert(session.to_owned(), new);
         Ok(())
     }
 
@@ -153,6 +162,8 @@ impl Engine {
 struct Claim {
     network: u64,
     cgroup: PathBuf,
+    /// Whether others are in the cgroup, who are no part of the container.
+    shared: bool,
 }
 
 /// Finds out how devices can be granted here, or says in one line why they cannot.

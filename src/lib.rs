@@ -8,7 +8,7 @@
 //! - [`session`]: one actor per session, which plugs and unplugs with
 //! - [`engine`]: what all sessions share,
 //! - [`events`] and [`metrics`]: what happened, and
-//! - [`runtime`]: who a container is.
+//! - [`runtime`]: who a container is; [`follow`] attaches containers by their label.
 
 pub mod api;
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod config;
 pub mod doctor;
 pub mod engine;
 pub mod events;
+pub mod follow;
 pub mod metrics;
 pub mod problem;
 pub mod profiles;

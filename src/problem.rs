@@ -11,7 +11,7 @@ use vinput::uinput::CreateError;
 
 use crate::engine::chain;
 use crate::profiles::ProfilesError;
-use crate::runtime::ResolveError;
+use crate::runtime::{ContainerRef, ResolveError};
 use crate::session::Error;
 
 /// A problem document (RFC 9457) with two members of our own, `code` and `hint`.
@@ -120,6 +120,12 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "cgroup-shared",
             "a grant is given to a cgroup: start each session's container in a cgroup of its own",
         ),
+        Error::CgroupNotOwn { .. } => (
+            S::CONFLICT,
+            "cgroup-not-own",
+            "start the container where no device policy is in force (DevicePolicy=auto), or with a runtime that gives \
+             it a cgroup of its own",
+        ),
         Error::Attach(error) => return attach(error),
         Error::Profile(ProfilesError::Unknown { .. }) => (
             S::NOT_FOUND,
@@ -206,28 +212,61 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
 fn resolve(error: &ResolveError) -> (StatusCode, &'static str, String) {
     use StatusCode as S;
     let (status, code, hint) = match error {
-        ResolveError::NotFound { .. } => {
-            (S::NOT_FOUND, "container-not-found", "`docker ps` lists the running containers")
+        ResolveError::NotFound { reference } => {
+            (S::NOT_FOUND, "container-not-found", how_to_list(reference))
         }
         ResolveError::NotRunning { .. }
         | ResolveError::Container { source: ContainerError::NotRunning { .. }, .. } => {
             (S::CONFLICT, "container-not-running", "start it first")
         }
-        ResolveError::Docker { .. } => (
-            S::BAD_GATEWAY,
-            "docker",
-            "is the Docker daemon running, and `docker_socket` in the configuration its socket?",
+        ResolveError::Ambiguous { .. } => {
+            (S::CONFLICT, "container-ambiguous", "write more of the id, or pid:NUMBER")
+        }
+        ResolveError::Socket { reference, .. } | ResolveError::Api { reference, .. } => {
+            (S::BAD_GATEWAY, "runtime-socket", how_to_listen(reference))
+        }
+        ResolveError::NoUser { .. } | ResolveError::LookUpUser { .. } => (
+            S::NOT_FOUND,
+            "no-such-user",
+            "podman:USER/NAME takes a user of this host by name or number",
+        ),
+        ResolveError::NotTheUsers { .. } => (
+            S::CONFLICT,
+            "container-not-the-users",
+            "a rootless container belongs to the user who started it; root's are podman:NAME",
         ),
         ResolveError::Elsewhere { .. } => (
             S::CONFLICT,
             "container-elsewhere",
-            "run hotseat on the host (or in the virtual machine) that runs the Docker daemon",
+            "run hotseat on the host (or in the virtual machine) that runs the container's runtime; for containers \
+             without cgroups of their own use pid:NUMBER",
+        ),
+        ResolveError::OwnKernel { .. } => (
+            S::CONFLICT,
+            "container-own-kernel",
+            "start it with runc or crun; hotseat in the virtual machine can serve what runs there",
+        ),
+        ResolveError::Cgroups { .. } => (
+            S::SERVICE_UNAVAILABLE,
+            "cgroups",
+            "the daemon must run on the host, with cgroup v2; pid:NUMBER works without a search",
+        ),
+        ResolveError::Machinectl { .. } => (
+            S::BAD_GATEWAY,
+            "machinectl",
+            "install systemd-container, or use pid:NUMBER with the number of the machine's first process",
+        ),
+        ResolveError::BrokenOff { .. } => (
+            S::INTERNAL_SERVER_ERROR,
+            "internal",
+            "try again; the daemon's log has the cause: please report it",
         ),
         ResolveError::Container { source, .. } => match source {
             ContainerError::HostNetwork { .. } => (
                 S::CONFLICT,
                 "host-network",
-                "start the container with a network of its own (without `--network host`)",
+                "start the container with a network of its own (without `--network host`; systemd-nspawn with \
+                 `--private-network`)",
             ),
             ContainerError::HostMounts { .. } => (
                 S::CONFLICT,
@@ -245,6 +284,39 @@ fn resolve(error: &ResolveError) -> (StatusCode, &'static str, String) {
         },
     };
     (status, code, hint.to_owned())
+}
+
+fn how_to_list(reference: &ContainerRef) -> &'static str {
+    match reference {
+        ContainerRef::Docker(_) => "`docker ps` lists the running containers",
+        ContainerRef::Podman { user: None, .. } => {
+            "`podman ps` as root lists the running containers; a user's are podman:USER/NAME"
+        }
+        ContainerRef::Podman { user: Some(_), .. } => {
+            "`podman ps` as that user lists the running containers"
+        }
+        ContainerRef::Cri(_) => "`crictl ps` and `ctr containers ls` list the containers",
+        ContainerRef::Machine(_) => "`machinectl` lists the machines",
+        ContainerRef::Lxc(_) => {
+            "`lxc-ls --running` lists the containers; Incus calls those of a project PROJECT_NAME"
+        }
+        ContainerRef::Pid(_) => "`ps` lists the processes, as numbered on the host",
+        ContainerRef::Sandbox(_) => "`hotseat run --session NAME` starts one",
+    }
+}
+
+fn how_to_listen(reference: &ContainerRef) -> &'static str {
+    match reference {
+        ContainerRef::Podman { user: None, .. } => {
+            "`systemctl enable --now podman.socket`; is it `podman_socket` in the configuration? without it a \
+             container's id works"
+        }
+        ContainerRef::Podman { user: Some(_), .. } => {
+            "`systemctl --user enable --now podman.socket` as that user, who must be logged in or linger \
+             (loginctl(1)); without it a container's id works"
+        }
+        _ => "is the Docker daemon running, and `docker_socket` in the configuration its socket?",
+    }
 }
 
 fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::api::types::ProfileView;
 use crate::doctor::{Check, Status};
 use crate::profiles::Backend;
-use crate::session::view::{Device, Session};
+use crate::session::view::{ContainerView, Device, Session, Waiting};
 
 pub(super) fn line(text: &str) {
     println!("{text}");
@@ -43,6 +43,7 @@ pub(super) fn session_added(session: &Session) {
     match &session.container {
         Some(container) => {
             println!("session {} attached to {}", session.name, container.reference);
+            told_of_others(container);
         }
         None => println!("session {} added, without a container", session.name),
     }
@@ -104,11 +105,29 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     println!("session {}\ncontainer {container} (process {pid})", session.name);
     if let Some(container) = &session.container {
         println!("udev {}", container.udev);
+        told_of_others(container);
     }
     for device in &session.devices {
         println!("slot {} {}", device.slot, describe(device));
     }
+    for Waiting { slot, profile, name } in &session.waiting {
+        println!("slot {slot} {profile} \"{name}\" waits for the container");
+    }
     Ok(())
+}
+
+/// What a container shares, which the session's isolation does not cover.
+fn told_of_others(container: &ContainerView) {
+    for other in &container.network_shared_with {
+        warning(&format!(
+            "{other} shares the container's network: it hears of the devices, but cannot open them"
+        ));
+    }
+    if container.shares_cgroup {
+        warning(
+            "the container has no cgroup of its own: devices work only where no device policy is in force",
+        );
+    }
 }
 
 pub(super) fn devices(sessions: &[Session], as_json: bool) -> Result<()> {

@@ -17,6 +17,7 @@ use super::{logging, notify};
 use crate::api::{self, Socket};
 use crate::config::{Config, DEFAULT_SOCKET};
 use crate::engine::Engine;
+use crate::follow;
 use crate::metrics;
 use crate::session::Sessions;
 
@@ -67,6 +68,7 @@ async fn run(config: Config) -> Result<()> {
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
+    follow::start(&sessions);
     notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();

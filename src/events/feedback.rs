@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vinput::feedback::{Command, Effect};
-use vinput::uhid;
+use vinput::{hid, uhid};
 
 /// What a program told a device to do. It holds until the program says otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -85,6 +85,13 @@ pub enum Feedback {
         /// The kind of effect and its ten parameters, as a DualSense takes them.
         effect: [u8; 11],
     },
+    /// A report of a HID device of the user's own, whose meaning is the user's affair.
+    Report {
+        /// `output` or `feature`.
+        report: String,
+        /// The report in hexadecimal digits: its number first, where the device numbers its reports.
+        data: String,
+    },
 }
 
 /// 0 to 0xffff as 0 to 1.
@@ -111,6 +118,16 @@ impl Feedback {
             Command::Autocenter(strength) => Self::Autocenter { level: level(strength) },
             _ => return None,
         })
+    }
+
+    /// What a HID device of the user's own is told.
+    pub(crate) fn of_hid(output: &hid::Output) -> Self {
+        let report = match output.kind {
+            hid::ReportKind::Feature => "feature",
+            _ => "output",
+        };
+        let data = output.data.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::Report { report: report.to_owned(), data }
     }
 
     /// What a pad of uhid is told; `None` for what there is no word for yet.

@@ -1,118 +1,32 @@
-//! Who is this container? A reference becomes the process that its namespaces belong to.
+//! Who is this container? A reference becomes the process that its namespaces belong to, and the cgroup that is its
+//! own (docs/runtimes.md).
 
-mod docker;
+pub(crate) mod api;
+mod by_cgroup;
+mod error;
+mod machine;
+mod reference;
 
-use std::fmt;
-use std::str::FromStr;
+use std::io;
 
 use device_gate::{Container, ContainerError};
 
 use crate::config::Config;
 use crate::sandbox;
 
-/// How a user names a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContainerRef {
-    /// A container of the Docker daemon, by name or id.
-    Docker(String),
-    /// Any container, by a process in it, as numbered on the host.
-    Pid(u32),
-    /// The built-in sandbox of `hotseat run`, by session name.
-    Sandbox(String),
-}
-
-/// A text that names no container.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` does not name a container: write docker:NAME, pid:NUMBER or sandbox:SESSION")]
-pub struct RefError(String);
-
-impl FromStr for ContainerRef {
-    type Err = RefError;
-
-    fn from_str(text: &str) -> Result<Self, RefError> {
-        let error = || RefError(text.to_owned());
-        match text.split_once(':') {
-            Some(("docker", name)) if is_docker_name(name) => Ok(Self::Docker(name.to_owned())),
-            Some(("pid", number)) => match number.parse() {
-                Ok(pid) if pid > 0 => Ok(Self::Pid(pid)),
-                _ => Err(error()),
-            },
-            Some(("sandbox", name)) if sandbox::is_name(name) => Ok(Self::Sandbox(name.to_owned())),
-            _ => Err(error()),
-        }
-    }
-}
-
-/// The names that Docker itself allows (`RestrictedNameChars` in moby's daemon/names), so that none can
-/// reach into another path of its API.
-fn is_docker_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
-}
-
-impl fmt::Display for ContainerRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Docker(name) => write!(f, "docker:{name}"),
-            Self::Pid(pid) => write!(f, "pid:{pid}"),
-            Self::Sandbox(name) => write!(f, "sandbox:{name}"),
-        }
-    }
-}
-
-/// A reference could not be followed to a running container.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// There is no such container.
-    #[error("there is no container `{reference}`")]
-    NotFound {
-        /// As the user wrote it.
-        reference: ContainerRef,
-    },
-    /// It exists but does not run.
-    #[error("container `{reference}` is not running (it is {status})")]
-    NotRunning {
-        /// As the user wrote it.
-        reference: ContainerRef,
-        /// The runtime's word for its state.
-        status: String,
-    },
-    /// The runtime could not be asked.
-    #[error("could not ask Docker about `{reference}`")]
-    Docker {
-        /// As the user wrote it.
-        reference: ContainerRef,
-        /// Why.
-        #[source]
-        source: bollard::errors::Error,
-    },
-    /// The runtime's process number means another process here.
-    #[error(
-        "Docker's process {pid} is not the container `{reference}` on this host: the Docker daemon runs \
-         in another process namespace"
-    )]
-    Elsewhere {
-        /// As the user wrote it.
-        reference: ContainerRef,
-        /// The number Docker gave.
-        pid: u32,
-    },
-    /// The process is not one whose container can be served.
-    #[error("container `{reference}` cannot be used")]
-    Container {
-        /// As the user wrote it.
-        reference: ContainerRef,
-        /// Why.
-        #[source]
-        source: ContainerError,
-    },
-}
+pub(crate) use api::Runtime;
+pub use error::ResolveError;
+pub use reference::{ContainerRef, FORMS, RefError};
 
 impl ContainerRef {
     /// What comes before the colon.
     pub(crate) fn runtime(&self) -> &'static str {
         match self {
             Self::Docker(_) => "docker",
+            Self::Podman { .. } => "podman",
+            Self::Cri(_) => "cri",
+            Self::Machine(_) => "machine",
+            Self::Lxc(_) => "lxc",
             Self::Pid(_) => "pid",
             Self::Sandbox(_) => "sandbox",
         }
@@ -125,63 +39,133 @@ impl ContainerRef {
     /// [`ResolveError`].
     pub async fn open(&self, config: &Config) -> Result<Container, ResolveError> {
         match self {
-            Self::Docker(name) => {
-                let found = docker::inspect(self, name, &config.docker_socket).await?;
-                let mut container = self.open_pid(found.pid)?;
-                // Every cgroup driver puts the container's id into the cgroup's name.
-                match container.widen_cgroup(&found.id) {
-                    Ok(true) => Ok(container),
-                    Ok(false) => {
-                        Err(ResolveError::Elsewhere { reference: self.clone(), pid: found.pid })
+            Self::Docker(name) => self.open_by_api(&Runtime::Docker, name, config).await,
+            Self::Podman { user: None, name } => {
+                self.open_by_api(&Runtime::Podman, name, config).await
+            }
+            Self::Podman { user: Some(user), name } => {
+                let runtime = Runtime::PodmanOf(user.clone());
+                let container = self.open_by_api(&runtime, name, config).await?;
+                self.check_owner(container, user).await
+            }
+            _ => self.off_the_worker(Self::open_here).await,
+        }
+    }
+
+    /// Asks the runtime. A Podman that nobody listens for is done without, where the name can be an id.
+    async fn open_by_api(
+        &self,
+        runtime: &Runtime,
+        name: &str,
+        config: &Config,
+    ) -> Result<Container, ResolveError> {
+        match runtime.inspect(self, name, config).await {
+            Ok(found) => {
+                self.off_the_worker(move |reference| reference.open_found(found.pid, &found.id))
+                    .await
+            }
+            Err(no_socket @ ResolveError::Socket { .. }) if *runtime != Runtime::Docker => {
+                let id = name.to_owned();
+                let found = self.off_the_worker(move |reference| by_cgroup::podman(reference, &id));
+                match found.await {
+                    Ok(found) => {
+                        self.off_the_worker(move |reference| reference.open_cgroup(found)).await
                     }
-                    Err(source) => Err(ResolveError::Container { reference: self.clone(), source }),
+                    Err(_) => Err(no_socket),
                 }
             }
-            Self::Pid(pid) => self.open_pid(*pid),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens what a runtime's API says. Every cgroup driver puts the container's id into the cgroup's name.
+    fn open_found(&self, pid: u32, id: &str) -> Result<Container, ResolveError> {
+        let mut container = self.open_pid(pid)?;
+        match container.widen_cgroup(id) {
+            Ok(true) => Ok(container),
+            Ok(false) => Err(ResolveError::Elsewhere { reference: self.clone(), pid }),
+            Err(source) => Err(self.unusable(source)),
+        }
+    }
+
+    /// A user's own Podman may say what the user likes: the container must be one that this user has made.
+    async fn check_owner(
+        &self,
+        container: Container,
+        user: &str,
+    ) -> Result<Container, ResolveError> {
+        let uid = api::uid_of(user).await.ok().flatten();
+        self.off_the_worker(move |reference| match container.user_namespace_owner() {
+            Ok(Some(owner)) if Some(owner) == uid => Ok(container),
+            _ => Err(ResolveError::NotTheUsers {
+                reference: reference.clone(),
+                pid: container.pid(),
+            }),
+        })
+        .await
+    }
+
+    /// The references that need no one to be asked over a socket.
+    fn open_here(&self) -> Result<Container, ResolveError> {
+        match self {
+            Self::Cri(id) => self.open_cgroup(by_cgroup::cri(self, id)?),
+            Self::Lxc(name) => self.open_cgroup(by_cgroup::lxc(self, name)?),
+            Self::Machine(name) => self.open_and_find_cgroup(machine::leader(self, name)?),
+            Self::Pid(pid) => self.open_and_find_cgroup(*pid),
             Self::Sandbox(name) => match sandbox::find(name) {
                 Some(pid) => self.open_pid(pid),
                 None => Err(ResolveError::NotFound { reference: self.clone() }),
             },
+            Self::Docker(_) | Self::Podman { .. } => {
+                Err(ResolveError::NotFound { reference: self.clone() })
+            }
         }
+    }
+
+    fn open_cgroup(&self, found: by_cgroup::Found) -> Result<Container, ResolveError> {
+        if let Some(runtime) = by_cgroup::own_kernel(found.pid) {
+            return Err(ResolveError::OwnKernel { reference: self.clone(), runtime });
+        }
+        let mut container = self.open_pid(found.pid)?;
+        container.take_cgroup(found.cgroup).map_err(|source| self.unusable(source))?;
+        Ok(container)
+    }
+
+    fn open_and_find_cgroup(&self, pid: u32) -> Result<Container, ResolveError> {
+        let mut container = self.open_pid(pid)?;
+        container.find_own_cgroup().map_err(|source| self.unusable(source))?;
+        Ok(container)
     }
 
     fn open_pid(&self, pid: u32) -> Result<Container, ResolveError> {
-        let reference = self.clone();
         Container::open(pid).map_err(|source| match source {
             ContainerError::NotRunning { .. } if matches!(self, Self::Pid(_)) => {
-                ResolveError::NotFound { reference }
+                ResolveError::NotFound { reference: self.clone() }
             }
-            source => ResolveError::Container { reference, source },
+            source => self.unusable(source),
         })
+    }
+
+    fn unusable(&self, source: ContainerError) -> ResolveError {
+        ResolveError::Container { reference: self.clone(), source }
+    }
+
+    /// /proc and the cgroups of a busy host take their time, and a hostile container can make that longer.
+    async fn off_the_worker<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, ResolveError> + Send + 'static,
+    ) -> Result<T, ResolveError> {
+        let reference = self.clone();
+        let worked = tokio::task::spawn_blocking(move || work(&reference));
+        worked.await.unwrap_or_else(|_| Err(ResolveError::BrokenOff { reference: self.clone() }))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn references_round_trip() {
-        for text in ["docker:game-1", "pid:4711", "sandbox:alice"] {
-            assert_eq!(text.parse::<ContainerRef>().unwrap().to_string(), text);
-        }
-    }
-
-    #[test]
-    fn other_texts_are_refused_with_the_forms_that_work() {
-        for text in [
-            "",
-            "game",
-            "docker:",
-            "docker:../info",
-            "docker:a/b",
-            "pid:0",
-            "pid:-1",
-            "pid:x",
-            "cri:a",
-        ] {
-            let error = text.parse::<ContainerRef>().unwrap_err();
-            assert!(error.to_string().contains("docker:NAME"), "{text}");
-        }
-    }
+/// Whether somebody listens at a runtime's socket.
+///
+/// # Errors
+///
+/// Why not.
+pub(crate) async fn answers(socket: &std::path::Path) -> io::Result<()> {
+    tokio::net::UnixStream::connect(socket).await.map(drop)
 }

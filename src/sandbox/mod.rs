@@ -10,9 +10,7 @@ mod sys;
 
 pub(crate) use sys::inherited;
 
-use std::fs;
-
-use device_gate::{Cgroup, CgroupError};
+use device_gate::{Cgroup, CgroupError, first_process};
 
 /// Whether a text can name a session, and so a sandbox: it becomes a directory, a cgroup and a part of `phys`.
 pub fn is_name(name: &str) -> bool {
@@ -29,18 +27,7 @@ fn cgroup(name: &str) -> Result<Cgroup, CgroupError> {
 /// The sandbox's first process: the one in its cgroup that is number 1 in a process namespace.
 pub(crate) fn find(name: &str) -> Option<u32> {
     let path = Cgroup::root().ok()?.path().join("hotseat").join(name);
-    let processes = fs::read_to_string(path.join("cgroup.procs")).ok()?;
-    processes.lines().filter_map(|line| line.parse().ok()).find(|&pid| is_init(pid))
-}
-
-/// Whether a process is number 1 in its own process namespace (`NSpid` in proc_pid_status(5)).
-fn is_init(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| {
-        status.lines().find_map(|line| line.strip_prefix("NSpid:")).is_some_and(|pids| {
-            let mut pids = pids.split_ascii_whitespace();
-            pids.next_back() == Some("1") && pids.next().is_some()
-        })
-    })
+    first_process(&path)
 }
 
 #[cfg(test)]
@@ -55,11 +42,5 @@ mod tests {
         for name in ["", ".", "..", "-a", "A", "a/b", "a b", "a\n", "é", &"a".repeat(33)] {
             assert!(!is_name(name), "{name}");
         }
-    }
-
-    #[test]
-    fn an_ordinary_process_is_no_init() {
-        assert!(!is_init(std::process::id()));
-        assert!(!is_init(u32::MAX));
     }
 }

@@ -33,8 +33,8 @@ pub(super) enum Request {
     Attach { reference: ContainerRef, container: Container, reply: Reply<Session> },
     /// While the container runs.
     Plug { plug: PlugRequest, reply: Reply<Device> },
-    /// While the slot has a device.
-    Unplug { slot: u8, reply: Reply<Closing> },
+    /// While the slot has a device, or one waits for it.
+    Unplug { slot: u8, reply: Reply<Option<Closing>> },
     /// While the slot has a device.
     Input { slot: u8, inputs: Vec<String>, reply: Reply<()> },
     /// Any time; the last request.
@@ -158,11 +158,15 @@ impl Actor {
             Request::Unplug { slot, reply } => {
                 let unplugged = self
                     .blocking(move |engine, state| {
+                        if state.waiting.remove(&slot).is_some() {
+                            info!(session = state.name, slot, "no longer waits for a container");
+                            return Ok(None);
+                        }
                         let start = Instant::now();
                         let closing = unplug::unplug(engine, state, slot)?;
                         metrics::unplugged(start.elapsed());
                         info!(session = state.name, slot, "unplugged");
-                        Ok(closing)
+                        Ok(Some(closing))
                     })
                     .await;
                 let _ = reply.send(counted("unplug", unplugged));
@@ -236,7 +240,7 @@ impl Actor {
         self.container_end = None;
         let closed = self
             .blocking(|engine, state| {
-                door::close(engine, state)?;
+                door::container_ended(engine, state)?;
                 info!(session = state.name, "the container ended; its devices were unplugged");
                 Ok(())
             })

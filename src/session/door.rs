@@ -1,12 +1,15 @@
 //! A session's container, opened: the mounts are in place, the sockets stand in its network namespace.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use device_gate::{Attachment, Container};
 
 use super::announcer::Announcer;
 use super::error::Error;
 use super::state::State;
-use super::unplug;
-use crate::engine::Engine;
+use super::{plug, unplug};
+use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::runtime::ContainerRef;
 
@@ -16,6 +19,8 @@ pub(super) struct Door {
     pub(super) reference: ContainerRef,
     pub(super) container: Container,
     pub(super) announcer: Announcer,
+    /// Cgroups of others in its network namespace when it was attached.
+    pub(super) neighbours: BTreeSet<PathBuf>,
     attachment: Attachment,
 }
 
@@ -28,7 +33,7 @@ pub(super) fn open(
 ) -> Result<(), Error> {
     // Its end may not have been noticed yet.
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
-        close(engine, state)?;
+        container_ended(engine, state)?;
     }
     if let Some(door) = &state.door {
         return Err(Error::HasContainer {
@@ -43,6 +48,7 @@ pub(super) fn open(
             let container = door.reference.to_string();
             engine.events.publish(&state.name, What::Attached { container });
             state.door = Some(door);
+            plug_waiting(engine, state);
             Ok(())
         }
         Err(error) => {
@@ -59,9 +65,37 @@ fn open_claimed(
     container: Container,
 ) -> Result<Door, Error> {
     let announcer = Announcer::open(&engine.config, &container)?;
+    // To be told, not to be relied on: others may come later.
+    let neighbours = container.network_neighbours().unwrap_or_default();
     // Last: it is the step that shows in the container.
     let attachment = announcer.attach(&container, &state.dir).map_err(Error::Attach)?;
-    Ok(Door { reference, container, announcer, attachment })
+    Ok(Door { reference, container, announcer, neighbours, attachment })
+}
+
+/// Plugs the devices that the session had when its last container ended. One that cannot be plugged goes on waiting.
+fn plug_waiting(engine: &Engine, state: &mut State) {
+    for (slot, request) in std::mem::take(&mut state.waiting) {
+        let again = request.clone();
+        if let Err(error) = plug::plug(engine, state, request) {
+            let session = &state.name;
+            tracing::warn!(
+                session,
+                slot,
+                error = chain(&error),
+                "a device could not be plugged again"
+            );
+            state.waiting.insert(slot, again);
+        }
+    }
+}
+
+/// Closes the door of a container that has ended. Its devices wait for the session's next container.
+pub(super) fn container_ended(engine: &Engine, state: &mut State) -> Result<(), Error> {
+    let waiting: Vec<_> =
+        state.slots.iter().map(|(&slot, plugged)| (slot, plugged.request())).collect();
+    let closed = close(engine, state);
+    state.waiting.extend(waiting);
+    closed
 }
 
 /// Closes the door: unplugs every device and takes the mounts away. Goes on after an error, and returns the
@@ -84,7 +118,9 @@ pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
         let container = door.reference.to_string();
         engine.events.publish(&state.name, What::Detached { container });
         // Nothing should be left; what a step that panicked forgot is.
-        if let Ok(grants) = engine.grants() {
+        if let Ok(grants) = engine.grants()
+            && !door.container.shares_cgroup()
+        {
             let revoked = grants.revoke_all(&door.container);
             result = result.and(revoked.map_err(Error::Grant));
         }

@@ -1,6 +1,7 @@
 //! Everything that can go wrong with a session, by the operation that failed.
 
 use std::io;
+use std::path::PathBuf;
 
 use device_gate::{GrantError, StagingError, attach::AttachError};
 use udev_forge::database::DatabaseError;
@@ -170,6 +171,15 @@ pub enum Error {
     /// The device is there but cannot be used from inside.
     #[error("the device does not work from inside the container")]
     Verify(#[source] VerifyError),
+    /// The container's device policy would have to be changed for others too.
+    #[error(
+        "the device policy of cgroup `{cgroup}` keeps the device from the container, and it is not the container's \
+         alone: a grant to it would be one to others"
+    )]
+    CgroupNotOwn {
+        /// Its directory.
+        cgroup: PathBuf,
+    },
     /// The events sent to a device are not valid.
     #[error("the input is not valid for this device")]
     Input(#[source] InputError),

@@ -121,7 +121,7 @@ fn take(
                 None => return Ok(true),
             },
             Device::Hid { device, .. } => match device.take_output() {
-                Some(output) => tracing::debug!(session, slot, ?output, "feedback"),
+                Some(output) => tell(Feedback::of_hid(&output)),
                 None => return Ok(true),
             },
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use udev_forge::database::Database;
-use vinput::Closing;
 
 use super::actor::{Handle, Request};
 use super::error::Error;
@@ -63,8 +62,14 @@ impl Sessions {
         }
         let dir = self.engine.staging.session(name).map_err(Error::Stage)?;
         let database = Database::open(&dir.udev_path()).map_err(Error::Database)?;
-        let state =
-            State { name: name.to_owned(), dir, database, door: None, slots: BTreeMap::new() };
+        let state = State {
+            name: name.to_owned(),
+            dir,
+            database,
+            door: None,
+            slots: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        };
         let handle = Handle::spawn(Arc::clone(&self.engine), state);
         self.engine.events.publish(name, What::SessionAdded);
         handles.insert(name.to_owned(), handle.clone());
@@ -85,6 +90,47 @@ impl Sessions {
     async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {
         let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
         handle.ask(|reply| Request::Attach { reference, container, reply }).await
+    }
+
+    /// Attaches a session to a container that asks for it by its label; makes the session if it is not there. Says
+    /// whether the container was not attached already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the session is as it was then, and none was made.
+    pub(crate) async fn adopt(&self, name: &str, reference: ContainerRef) -> Result<bool, Error> {
+        if !sandbox::is_name(name) {
+            return Err(Error::SessionName { name: name.to_owned() });
+        }
+        let (handle, made) = match self.start(name) {
+            Ok(handle) => (handle, true),
+            Err(Error::SessionExists { .. }) => (self.handle(name)?, false),
+            Err(error) => return Err(error),
+        };
+        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve);
+        let attached = match container {
+            Ok(container) => {
+                let pid = container.pid();
+                let is_there =
+                    || handle.view().container.is_some_and(|container| container.pid == pid);
+                if is_there() {
+                    return Ok(false);
+                }
+                match handle.ask(|reply| Request::Attach { reference, container, reply }).await {
+                    // Two events of one start were under way at once.
+                    Err(Error::HasContainer { .. }) if is_there() => return Ok(false),
+                    attached => attached.map(drop),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        match attached {
+            Err(error) if made => {
+                self.remove(name).await?;
+                Err(error)
+            }
+            attached => attached.map(|()| true),
+        }
     }
 
     /// All sessions, by name.
@@ -143,8 +189,8 @@ impl Sessions {
     ///
     /// [`Error`]; the device is unplugged in any case, unless its slot is empty.
     pub async fn unplug(&self, name: &str, slot: u8) -> Result<(), Error> {
-        let closing: Closing =
-            self.handle(name)?.ask(|reply| Request::Unplug { slot, reply }).await?;
+        let closing = self.handle(name)?.ask(|reply| Request::Unplug { slot, reply }).await?;
+        let Some(closing) = closing else { return Ok(()) };
         // The session goes on meanwhile.
         tokio::task::spawn_blocking(move || closing.wait()).await.map_err(|_| Error::Lost)
     }

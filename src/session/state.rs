@@ -12,6 +12,7 @@ use super::device::Device;
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
+use super::plug::PlugRequest;
 use crate::profiles::Profile;
 
 /// The last slot: as many devices as the kernel names `event0` to `event31` without dynamic minors.
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) database: Database,
     pub(super) door: Option<Door>,
     pub(super) slots: BTreeMap<u8, Plugged>,
+    /// What was in slots that are empty now, because their container ended: it is plugged again into the next one.
+    pub(super) waiting: BTreeMap<u8, PlugRequest>,
 }
 
 /// A device in its slot, and every trace of it.
@@ -74,10 +77,15 @@ impl State {
                 Some(plugged) => {
                     Err(Error::SlotTaken { slot, profile: plugged.profile.name().to_owned() })
                 }
-                None => Ok(slot),
+                None => match self.waiting.get(&slot) {
+                    Some(waiting) => {
+                        Err(Error::SlotTaken { slot, profile: waiting.profile.name().to_owned() })
+                    }
+                    None => Ok(slot),
+                },
             },
             None => (0..=LAST_SLOT)
-                .find(|slot| !self.slots.contains_key(slot))
+                .find(|slot| !self.slots.contains_key(slot) && !self.waiting.contains_key(slot))
                 .ok_or_else(|| Error::NoFreeSlot { session: self.name.clone() }),
         }
     }
@@ -101,6 +109,15 @@ impl Timings {
 }
 
 impl Plugged {
+    /// What would plug the same into the same slot.
+    pub(super) fn request(&self) -> PlugRequest {
+        PlugRequest {
+            profile: self.profile.clone(),
+            slot: Some(self.slot),
+            name: Some(self.name.clone()),
+        }
+    }
+
     /// The nodes, in the order in which they are placed and announced.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.parts.iter().filter_map(|part| part.node.as_ref())

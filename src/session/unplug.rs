@@ -49,7 +49,9 @@ pub(super) fn take_away(
         keep_first(state.dir.remove_node(&node.devname).map_err(Error::Node));
     }
     // Grants go before the device: its numbers are anybody's as soon as the kernel has let go of it.
-    if let (Some(door), Ok(grants)) = (&state.door, engine.grants()) {
+    if let (Some(door), Ok(grants)) = (&state.door, engine.grants())
+        && !door.container.shares_cgroup()
+    {
         for node in plugged.nodes() {
             let number = DeviceNumber::char(node.major, node.minor);
             keep_first(grants.revoke(&door.container, number).map_err(Error::Grant));

@@ -1,10 +1,12 @@
 //! Step 7: the plug is done only when it works from inside.
 
 use device_gate::probe::{ProbeError, open_in_container};
+use rustix::io::Errno;
 use udev_forge::{Monitor, MonitorError};
 
 use super::announcer::Announcer;
 use super::door::Door;
+use super::error::Error;
 use super::state::Plugged;
 
 /// The device cannot be used from inside.
@@ -30,15 +32,24 @@ pub enum VerifyError {
 /// event the kernel has said so already). `false` means that
 /// it could not be tried: nothing can run in the container now, because it is paused or at its process limit, or it
 /// floods its own network namespace.
-pub(super) fn verify(door: &Door, plugged: &Plugged) -> Result<bool, VerifyError> {
+pub(super) fn verify(door: &Door, plugged: &Plugged) -> Result<bool, Error> {
     let mut verified = match door.announcer.monitor() {
-        Some(monitor) => heard(monitor, plugged)?,
+        Some(monitor) => heard(monitor, plugged).map_err(Error::Verify)?,
         None => true,
     };
     for node in plugged.nodes() {
         match open_in_container(&door.container, &format!("/dev/{}", node.devname)) {
             Ok(()) => {}
-            Err(error @ ProbeError::Refused { .. }) => return Err(VerifyError::Open(error)),
+            Err(ProbeError::Refused { source, .. })
+                if door.container.shares_cgroup()
+                    && source.raw_os_error() == Some(Errno::PERM.raw_os_error()) =>
+            {
+                let cgroup = door.container.cgroup().path().to_owned();
+                return Err(Error::CgroupNotOwn { cgroup });
+            }
+            Err(error @ ProbeError::Refused { .. }) => {
+                return Err(Error::Verify(VerifyError::Open(error)));
+            }
             Err(error) => {
                 tracing::warn!(%error, "the device could not be tried from inside");
                 verified = false;

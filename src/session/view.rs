@@ -1,9 +1,13 @@
 //! What the API shows of a session.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::announcer::UdevMode;
+use super::plug::PlugRequest;
 use super::state::{Plugged, State};
 
 /// A session.
@@ -15,6 +19,8 @@ pub struct Session {
     pub container: Option<ContainerView>,
     /// Its devices, by slot.
     pub devices: Vec<Device>,
+    /// What its last container had when it ended, by slot: plugged again into the next one.
+    pub waiting: Vec<Waiting>,
 }
 
 /// A session's container.
@@ -26,6 +32,23 @@ pub struct ContainerView {
     pub pid: u32,
     /// How its programs learn of devices.
     pub udev: UdevMode,
+    /// The cgroups of others that were in its network namespace when it was attached, such as the other containers of
+    /// its pod. Their programs hear of the session's devices; they cannot open them.
+    pub network_shared_with: Vec<String>,
+    /// Whether its cgroup holds processes from outside the container, so that devices work only where no device policy
+    /// is in force.
+    pub shares_cgroup: bool,
+}
+
+/// A device that waits for its session's next container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Waiting {
+    /// Its slot.
+    pub slot: u8,
+    /// Its profile.
+    pub profile: String,
+    /// The name that programs will show; the profile's if empty.
+    pub name: String,
 }
 
 /// A plugged device.
@@ -74,8 +97,26 @@ impl Session {
                 reference: door.reference.to_string(),
                 pid: door.container.pid(),
                 udev: door.announcer.mode(),
+                network_shared_with: shown(&door.neighbours),
+                shares_cgroup: door.container.shares_cgroup(),
             }),
             devices: state.slots.values().map(Device::of).collect(),
+            waiting: state.waiting.iter().map(Waiting::of).collect(),
+        }
+    }
+}
+
+/// Cgroups as people know them, from the root on.
+fn shown(cgroups: &BTreeSet<PathBuf>) -> Vec<String> {
+    cgroups.iter().map(|path| format!("/{}", path.display())).collect()
+}
+
+impl Waiting {
+    fn of((&slot, request): (&u8, &PlugRequest)) -> Self {
+        Self {
+            slot,
+            profile: request.profile.name().to_owned(),
+            name: request.name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
     }
 }

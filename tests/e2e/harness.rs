@@ -113,7 +113,7 @@ impl Daemon {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display().to_string();
         let config = format!(
-            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\n"
+            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\nfollow = false\n"
         );
         fs::write(directory.path().join("config.toml"), config).unwrap();
         let mut daemon = Self { program: None, directory };
@@ -135,7 +135,9 @@ impl Daemon {
         self.program.take().unwrap().end("TERM");
         let path = self.path("config.toml");
         let kept = fs::read_to_string(&path).unwrap();
-        let kept = kept.lines().filter(|line| !line.starts_with("allow_uids"));
+        let key = |line: &str| line.split('=').next().unwrap().trim().to_owned();
+        let new: Vec<_> = configuration.lines().map(key).collect();
+        let kept = kept.lines().filter(|line| !new.contains(&key(line)));
         let text = kept.chain([configuration]).collect::<Vec<_>>().join("\n");
         fs::write(&path, text).unwrap();
         self.launch()

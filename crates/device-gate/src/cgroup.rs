@@ -330,7 +330,7 @@ fn parse_mount_point(table: &str) -> Option<PathBuf> {
 
 /// The path after `0::/`, relative; `None` when it lies outside this process's cgroup namespace or the
 /// cgroup was removed.
-fn parse_proc_cgroup(text: &str) -> Option<&str> {
+pub(crate) fn parse_proc_cgroup(text: &str) -> Option<&str> {
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
     (!path.starts_with("..") && !path.ends_with(" (deleted)")).then_some(path)
 }

@@ -68,8 +68,8 @@ pub enum ContainerError {
         #[source]
         source: IdMapError,
     },
-    /// Nobody is root in its user namespace.
-    #[error("user 0 is not mapped in the user namespace of process {pid}")]
+    /// Neither root nor the process's own user is in its user namespace.
+    #[error("neither user 0 nor its own is mapped in the user namespace of process {pid}")]
     RootUnmapped {
         /// The process.
         pid: u32,
@@ -92,8 +92,10 @@ pub struct Container {
     user: OwnedFd,
     user_is_initial: bool,
     root_ids: (u32, u32),
+    root_ids_inside: (u32, u32),
     cgroup: Cgroup,
     other_cgroup: Option<Cgroup>,
+    shares_cgroup: bool,
 }
 
 /// Its cgroup, and that of the other version, where the host has both.
@@ -131,8 +133,8 @@ impl Container {
             .map_err(|source| ContainerError::Open { pid, what: "ns/net", source })?;
         let user = namespace("ns/user")?;
         let root = open_proc(pid, "root", OFlags::PATH | OFlags::DIRECTORY)?;
-        let uid = root_id(pid, "uid_map")?;
-        let gid = root_id(pid, "gid_map")?;
+        let (uid, uid_inside) = root_id(pid, "uid_map", "Uid:")?;
+        let (gid, gid_inside) = root_id(pid, "gid_map", "Gid:")?;
         let (cgroup, other_cgroup) = Cgroup::both_of_pid(pid).map_err(ContainerError::Cgroup)?;
         if cgroup.is_root() {
             return Err(ContainerError::RootCgroup { pid });
@@ -149,8 +151,10 @@ impl Container {
             user_is_initial: is_own_namespace(pid, "ns/user"),
             user,
             root_ids: (uid, gid),
+            root_ids_inside: (uid_inside, gid_inside),
             cgroup,
             other_cgroup,
+            shares_cgroup: false,
         };
         if container.is_running() { Ok(container) } else { Err(ContainerError::NotRunning { pid }) }
     }
@@ -175,6 +179,20 @@ impl Container {
     /// Its cgroup.
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup
+    }
+
+    /// Whether its cgroup holds processes from outside the container too ([`Container::find_own_cgroup`]): a grant to
+    /// it would be one to them.
+    pub fn shares_cgroup(&self) -> bool {
+        self.shares_cgroup
+    }
+
+    pub(crate) fn set_cgroup(&mut self, cgroup: Cgroup) {
+        self.cgroup = cgroup;
+    }
+
+    pub(crate) fn set_shares_cgroup(&mut self, shared: bool) {
+        self.shares_cgroup = shared;
     }
 
     /// Takes an ancestor of its first process's cgroup for the container's own: the outermost whose name contains
@@ -212,9 +230,15 @@ impl Container {
         self.network_is_initial
     }
 
-    /// The host's ids of the container's user 0 and group 0.
+    /// The host's ids of the container's user 0 and group 0; where its user namespace has no such user (bubblewrap
+    /// maps its caller alone), those of its first process.
     pub fn root_ids(&self) -> (u32, u32) {
         self.root_ids
+    }
+
+    /// The same, as its user namespace numbers them.
+    pub(crate) fn root_ids_inside(&self) -> (u32, u32) {
+        self.root_ids_inside
     }
 
     /// Whether something is at `path` (relative to the container's root), following no link.
@@ -275,9 +299,20 @@ fn inode(namespace: &OwnedFd, pid: u32, what: &'static str) -> Result<u64, Conta
     fstat(namespace).map(|stat| stat.st_ino).map_err(|errno| open_error(pid, what, errno))
 }
 
-fn root_id(pid: u32, what: &'static str) -> Result<u32, ContainerError> {
+/// The host's id and the namespace's own of its root, or else of the process itself.
+fn root_id(pid: u32, what: &'static str, field: &str) -> Result<(u32, u32), ContainerError> {
     let text = fs::read_to_string(format!("/proc/{pid}/{what}"))
         .map_err(|source| ContainerError::Open { pid, what, source })?;
     let map: IdMap = text.parse().map_err(|source| ContainerError::IdMap { pid, what, source })?;
-    map.to_host(0).ok_or(ContainerError::RootUnmapped { pid })
+    if let Some(root) = map.to_host(0) {
+        return Ok((root, 0));
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_err(|source| ContainerError::Open { pid, what: "status", source })?;
+    // Real, effective, saved, file system (proc_pid_status(5)).
+    let ids = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+    let effective = ids.split_ascii_whitespace().nth(1).and_then(|id| id.parse().ok());
+    effective
+        .and_then(|host| Some((host, map.to_inside(host)?)))
+        .ok_or(ContainerError::RootUnmapped { pid })
 }

@@ -26,6 +26,14 @@ impl IdMap {
             (distance < range.count).then(|| range.outside.checked_add(distance))?
         })
     }
+
+    /// The namespace's id of the host's `outside`, or `None` when it has none.
+    pub fn to_inside(&self, outside: u32) -> Option<u32> {
+        self.0.iter().find_map(|range| {
+            let distance = outside.checked_sub(range.outside)?;
+            (distance < range.count).then(|| range.inside.checked_add(distance))?
+        })
+    }
 }
 
 impl FromStr for IdMap {
@@ -64,6 +72,9 @@ mod tests {
         assert_eq!(map.to_host(1000), Some(1000));
         assert_eq!(map.to_host(65_535), Some(165_535));
         assert_eq!(map.to_host(65_536), None);
+        assert_eq!(map.to_inside(1000), Some(1000));
+        assert_eq!(map.to_inside(165_535), Some(65_535));
+        assert_eq!(map.to_inside(99_999), None);
     }
 
     #[test]

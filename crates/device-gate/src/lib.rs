@@ -33,6 +33,7 @@
 
 mod access;
 pub mod attach;
+mod belonging;
 mod cgroup;
 mod container;
 mod danger;
@@ -48,6 +49,7 @@ mod view;
 
 pub use access::{Access, AccessError, Device, DeviceKind, Devices};
 pub use attach::{Attachment, attach, attach_nodes};
+pub use belonging::{find_cgroups, first_process};
 pub use cgroup::{Cgroup, CgroupError, Cgroups};
 pub use container::{Container, ContainerError};
 pub use danger::{Danger, DangerError};

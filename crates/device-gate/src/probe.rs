@@ -57,8 +57,9 @@ pub enum ProbeError {
     },
 }
 
-/// Opens `path` read-write as the container's root, in its cgroup, mount and user namespace, and closes
-/// it again.
+/// Opens `path` read-write as the container's root, in the cgroup of its first process, its mount and user namespace,
+/// and closes it again. (Not in the container's own cgroup: one with others below it takes no process, says
+/// Documentation/admin-guide/cgroup-v2.rst, "No Internal Process Constraint".)
 ///
 /// # Errors
 ///
@@ -66,16 +67,17 @@ pub enum ProbeError {
 pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeError> {
     let c_path = CString::new(path)
         .map_err(|source| ProbeError::Refused { path: path.to_owned(), source: source.into() })?;
-    let cgroups = Cgroups::from(container);
-    let user = container.user_namespace();
-    open(
-        container.cgroup(),
-        cgroups,
-        user,
-        Some(container.mount_namespace()),
-        &c_path,
-        OFlags::RDWR,
-    )
+    let innermost = Cgroup::both_of_pid(container.pid()).ok();
+    let cgroups = match &innermost {
+        Some((cgroup, other)) => Cgroups::new(cgroup, other.as_ref()),
+        None => Cgroups::from(container),
+    };
+    let inside = Inside {
+        user: container.user_namespace(),
+        ids: container.root_ids_inside(),
+        mount: Some(container.mount_namespace()),
+    };
+    open(cgroups, &inside, &c_path, OFlags::RDWR)
 }
 
 /// Opens `path` in a cgroup, in our own namespaces.
@@ -84,25 +86,32 @@ pub(crate) fn open_in_cgroup(
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
-    open(cgroup, cgroup.into(), None, None, path, flags)
+    let inside = Inside { user: None, ids: (0, 0), mount: None };
+    open(cgroup.into(), &inside, path, flags)
+}
+
+/// The namespaces that a path is opened in, and as whom.
+struct Inside<'a> {
+    user: Option<BorrowedFd<'a>>,
+    ids: (u32, u32),
+    mount: Option<BorrowedFd<'a>>,
 }
 
 fn open(
-    cgroup: &Cgroup,
     cgroups: Cgroups<'_>,
-    user: Option<BorrowedFd<'_>>,
-    mount: Option<BorrowedFd<'_>>,
+    inside: &Inside<'_>,
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
     let name = || path.to_string_lossy().into_owned();
+    let both = || [cgroups.v2, cgroups.v1].into_iter().flatten();
     let start = |source| ProbeError::Start {
         path: name(),
-        cgroup: cgroup.path().display().to_string(),
+        cgroup: both().next().map(|cgroup| cgroup.path().display().to_string()).unwrap_or_default(),
         source,
     };
     // A process started in a frozen cgroup would not run until it is thawed.
-    if cgroup.is_frozen() {
+    if both().any(Cgroup::is_frozen) {
         return Err(ProbeError::Frozen { path: name() });
     }
     // Flags of open(2) are small positive integers.
@@ -113,8 +122,9 @@ fn open(
     let place = Place {
         cgroup: cgroups.v2.map(AsFd::as_fd),
         to_join: to_join.as_ref().map(AsFd::as_fd),
-        user,
-        mount,
+        user: inside.user,
+        ids: inside.ids,
+        mount: inside.mount,
     };
     let child = spawn_opener(&place, path, flags).map_err(start)?;
     match wait(child).map_err(|source| ProbeError::Wait { path: name(), source })? {

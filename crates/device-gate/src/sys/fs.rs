@@ -1,4 +1,4 @@
-//! `mount_setattr(2)`, `setfsuid(2)`, `unshare(CLONE_FS)`, `ioctl(NS_GET_USERNS)`.
+//! `mount_setattr(2)`, `setfsuid(2)`, `unshare(CLONE_FS)`, `ioctl_nsfs(2)`.
 
 #![expect(unsafe_code, reason = "rustix 1.1 has no safe wrapper for these calls")]
 
@@ -52,11 +52,29 @@ pub(crate) fn set_thread_fs_ids(uid: u32, gid: u32) {
 
 /// The user namespace that a namespace belongs to (ioctl_nsfs(2)).
 pub(crate) fn owning_user_namespace(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    related(namespace, libc::NS_GET_USERNS)
+}
+
+/// The namespace that a process namespace was made in (ioctl_nsfs(2)); an error where that is above our own.
+pub(crate) fn parent_namespace(namespace: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    related(namespace, libc::NS_GET_PARENT)
+}
+
+fn related(namespace: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<OwnedFd> {
     // SAFETY: the request takes no argument.
-    let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), libc::NS_GET_USERNS) };
+    let fd = unsafe { libc::ioctl(namespace.as_raw_fd(), request) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel returned a new descriptor, which nothing else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The user who made a user namespace (ioctl_nsfs(2)).
+pub(crate) fn owner_uid(user_namespace: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut uid: libc::uid_t = 0;
+    // SAFETY: the request writes one uid_t to its argument.
+    let result =
+        unsafe { libc::ioctl(user_namespace.as_raw_fd(), libc::NS_GET_OWNER_UID, &raw mut uid) };
+    if result == 0 { Ok(uid) } else { Err(io::Error::last_os_error()) }
 }

@@ -18,8 +18,10 @@ pub(crate) struct Place<'a> {
     pub(crate) cgroup: Option<BorrowedFd<'a>>,
     /// The `cgroup.procs` of a cgroup of version 1 to move into.
     pub(crate) to_join: Option<BorrowedFd<'a>>,
-    /// User namespace to become root of; `None` for the initial one.
+    /// User namespace to enter; `None` for the initial one.
     pub(crate) user: Option<BorrowedFd<'a>>,
+    /// Whom to become in it: user and group.
+    pub(crate) ids: (u32, u32),
     pub(crate) mount: Option<BorrowedFd<'a>>,
 }
 
@@ -44,7 +46,7 @@ pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Re
         unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => child(to_join, user, mount, path, flags),
+        0 => child(to_join, user, place.ids, mount, path, flags),
         // SAFETY: CLONE_PIDFD stored a new descriptor, which nothing else owns.
         _ => Ok(unsafe { OwnedFd::from_raw_fd(pidfd) }),
     }
@@ -77,11 +79,11 @@ pub(crate) fn spawn_in_new_namespaces() -> io::Result<(OwnedFd, i64)> {
 
 /// The child's whole life. Raw system calls only: it shares no locks with the threads it left behind, and
 /// glibc's set*id wrappers would signal threads that don't exist here.
-fn child(to_join: RawFd, user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
+fn child(to_join: RawFd, user: RawFd, ids: (u32, u32), mount: RawFd, path: &CStr, flags: i32) -> ! {
     let entered = (to_join < 0 || joins(to_join))
         && (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (mount < 0 || setns(mount, libc::CLONE_NEWNS))
-        && (user < 0 || become_root())
+        && (user < 0 || become_user(ids))
         && close_everything();
     let status = if entered && opens(path, flags) { 0 } else { last_errno() };
     loop {
@@ -101,11 +103,11 @@ fn setns(namespace: RawFd, kind: i32) -> bool {
     unsafe { libc::syscall(libc::SYS_setns, namespace, kind) == 0 }
 }
 
-fn become_root() -> bool {
+fn become_user((uid, gid): (u32, u32)) -> bool {
     // SAFETY: a system call on three integers.
-    let group = unsafe { libc::syscall(libc::SYS_setresgid, 0, 0, 0) };
+    let group = unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) };
     // SAFETY: a system call on three integers.
-    let user = unsafe { libc::syscall(libc::SYS_setresuid, 0, 0, 0) };
+    let user = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
     group == 0 && user == 0
 }
 

@@ -1,0 +1,137 @@
+//! Following: a container with the label `hotseat.session=NAME` is attached to that session when it starts.
+//!
+//! One task for each runtime's socket. It subscribes to the starts of containers, looks which run already, and
+//! attaches those with the label; so a container that starts again, for whatever reason, is attached again, and so is
+//! everything after the runtime's daemon, or ours, was away. When the connection ends it is made again, after a
+//! growing pause.
+
+mod status;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt as _;
+use tracing::{info, warn};
+
+use crate::engine::chain;
+use crate::problem::Problem;
+use crate::runtime::{Runtime, api};
+use crate::session::Sessions;
+
+pub(crate) use status::Following;
+
+/// The label. Its value is a session's name.
+pub const LABEL: &str = "hotseat.session";
+
+/// The pause before a connection is tried again, which doubles from the first to the second.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// A runtime cannot be followed now.
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error("this host has no user `{0}`")]
+    NoUser(String),
+    #[error("could not find its socket")]
+    Socket(#[source] std::io::Error),
+    #[error("`{socket}` does not answer")]
+    Connect {
+        socket: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("could not ask for its containers")]
+    Api(#[source] bollard::errors::Error),
+    #[error("its stream of events ended")]
+    Ended,
+}
+
+/// Starts to follow what the configuration says.
+pub(crate) fn start(sessions: &Arc<Sessions>) {
+    let config = &sessions.engine().config;
+    if !config.follow {
+        return;
+    }
+    let users = config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
+    for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
+        tokio::spawn(follow(Arc::clone(sessions), runtime));
+    }
+}
+
+async fn follow(sessions: Arc<Sessions>, runtime: Runtime) {
+    let following = &sessions.engine().following;
+    let mut pause = PAUSE.0;
+    loop {
+        let Err(error) = watch(&sessions, &runtime).await;
+        if following.is_connected(&runtime) {
+            warn!(%runtime, error = chain(&error), "containers are not followed for now");
+            pause = PAUSE.0;
+        }
+        following.disconnected(&runtime, chain(&error));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Attaches what runs and what starts, as long as the connection lasts.
+async fn watch(
+    sessions: &Arc<Sessions>,
+    runtime: &Runtime,
+) -> Result<std::convert::Infallible, FollowError> {
+    let engine = sessions.engine();
+    let socket = runtime.socket(&engine.config).await.map_err(FollowError::Socket)?;
+    let Some(socket) = socket else { return Err(FollowError::NoUser(runtime.to_string())) };
+    let shown = || socket.display().to_string();
+    crate::runtime::answers(&socket)
+        .await
+        .map_err(|source| FollowError::Connect { socket: shown(), source })?;
+    let docker = api::connect(&socket).await.map_err(FollowError::Api)?;
+
+    // What starts from now on comes as an event, even if we are not listening yet; what ran before is in the list;
+    // what is in both is attached once.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut starts = pin!(api::starts(&docker, now.as_secs()));
+    for container in api::labelled(&docker, LABEL).await.map_err(FollowError::Api)? {
+        let name = container.names.unwrap_or_default().into_iter().next();
+        let session = container.labels.unwrap_or_default().remove(LABEL);
+        if let (Some(name), Some(session)) = (name, session) {
+            tokio::spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
+        }
+    }
+    engine.following.connected(runtime);
+    info!(%runtime, "containers with the label {LABEL} are followed");
+    while let Some(event) = starts.next().await {
+        let mut attributes = event
+            .map_err(FollowError::Api)?
+            .actor
+            .unwrap_or_default()
+            .attributes
+            .unwrap_or_default();
+        // A container's labels are attributes of its events, and so is its name.
+        if let (Some(name), Some(session)) = (attributes.remove("name"), attributes.remove(LABEL)) {
+            tokio::spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
+        }
+    }
+    Err(FollowError::Ended)
+}
+
+/// Attaches one container. What it does to be slow, or what goes wrong with it, is no other's concern.
+async fn adopt(sessions: Arc<Sessions>, runtime: Runtime, name: String, session: String) {
+    // In lists names begin with a slash.
+    let reference = runtime.reference(name.trim_start_matches('/'));
+    let following = &sessions.engine().following;
+    match sessions.adopt(&session, reference.clone()).await {
+        Ok(attached) => {
+            following.adopted(&reference);
+            if attached {
+                info!(session, container = %reference, "attached by its label");
+            }
+        }
+        Err(error) => {
+            let problem = Problem::from(error);
+            let (why, hint) = (&problem.detail, &problem.hint);
+            warn!(session, container = %reference, why, hint, "a container's label could not be followed");
+            following.refused(&reference, &session, problem);
+        }
+    }
+}

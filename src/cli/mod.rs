@@ -1,5 +1,6 @@
 //! The command line. Every command but `serve`, `setup` and the hidden ones asks the daemon.
 
+mod cdi;
 mod client;
 mod output;
 mod run;
@@ -60,6 +61,9 @@ enum Command {
         #[arg(required = true, allow_hyphen_values = true)]
         events: Vec<String>,
     },
+    /// Let containers be started ready for their devices: write a CDI specification, for
+    /// `--device hotseat.dev/session=NAME` of docker and podman.
+    Cdi(cdi::CdiArgs),
     /// List what is plugged.
     Ls(Json),
     /// List the profiles of devices that can be plugged, or make one.
@@ -102,12 +106,24 @@ enum SessionCommand {
         #[arg(long, value_name = "REF")]
         container: Option<String>,
     },
+    /// Attach a session that has no container to one.
+    Attach {
+        /// The session.
+        session: String,
+        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        #[arg(value_name = "REF")]
+        container: String,
+    },
     /// List the sessions.
     Ls(Json),
     /// Show one session.
     Show {
         /// The session.
         session: String,
+        /// Print only the options with which `docker run` and `podman run` start a container that is ready for its
+        /// devices; attach the session to it then.
+        #[arg(long, conflicts_with = "json")]
+        flags: bool,
         #[command(flatten)]
         json: Json,
     },
@@ -159,6 +175,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(&args, &cli.socket),
         Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
+        Command::Cdi(args) => cdi::run(args, &Client::new(&cli.socket)),
         Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Profiles { command: Some(ProfilesCommand::Capture { node, name }), .. } => {
             vinput::capture(&node, &name)
@@ -191,7 +208,13 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             Command::Session(SessionCommand::Ls(json)) => {
                 output::sessions(&client.sessions().await?, json.json)?;
             }
-            Command::Session(SessionCommand::Show { session, json }) => {
+            Command::Session(SessionCommand::Attach { session, container }) => {
+                output::session_added(&client.attach(&session, container).await?);
+            }
+            Command::Session(SessionCommand::Show { session, flags: true, .. }) => {
+                output::line(&output::flags(&client.session(&session).await?));
+            }
+            Command::Session(SessionCommand::Show { session, json, .. }) => {
                 output::session(&client.session(&session).await?, json.json)?;
             }
             Command::Session(SessionCommand::Rm { session }) => {
@@ -214,6 +237,7 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Serve(_)
             | Command::Run(_)
+            | Command::Cdi(_)
             | Command::Setup
             | Command::Openapi
             | Command::SandboxInit { .. } => {}

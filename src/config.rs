@@ -56,6 +56,9 @@ pub struct Config {
     pub follow: bool,
     /// Users whose rootless containers are followed too. Whoever is named here can take a session's devices.
     pub follow_podman_users: Vec<String>,
+    /// A directory of CDI specifications, such as /etc/cdi: each session that is added becomes a device of its
+    /// hotseat.json (docs/ready.md). None if not given.
+    pub cdi_dir: Option<PathBuf>,
     /// Users who may call the API, besides root and the daemon's own user.
     pub allow_uids: Vec<u32>,
     /// Whether programs with libudev-zero, a libudev for systems without udevd, are told of devices too: a
@@ -95,6 +98,7 @@ impl Default for Config {
             podman_socket: "/run/podman/podman.sock".into(),
             follow: true,
             follow_podman_users: Vec::new(),
+            cdi_dir: None,
             allow_uids: Vec::new(),
             libudev_zero: false,
             log: LogFormat::default(),

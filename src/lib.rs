@@ -11,6 +11,7 @@
 //! - [`runtime`]: who a container is; [`follow`] attaches containers by their label.
 
 pub mod api;
+pub mod cdi;
 pub mod cli;
 pub mod config;
 pub mod doctor;

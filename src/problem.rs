@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use vinput::uhid;
 use vinput::uinput::CreateError;
 
+use crate::cdi::CdiError;
 use crate::engine::chain;
 use crate::profiles::ProfilesError;
 use crate::runtime::{ContainerRef, ResolveError};
@@ -171,6 +172,19 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "node-exists",
             "an earlier device left it; remove the session and add it again, and report this as a bug",
         ),
+        Error::Cdi(CdiError::Name { .. }) => {
+            (S::BAD_REQUEST, "session-name", "choose a name that ends in a letter or digit")
+        }
+        Error::Cdi(CdiError::Hook { .. }) => (
+            S::INTERNAL_SERVER_ERROR,
+            "no-hook",
+            "install `hotseat-hook` beside `hotseat`, or take `cdi_dir` out of the configuration",
+        ),
+        Error::Cdi(_) => (
+            S::INTERNAL_SERVER_ERROR,
+            "cdi",
+            "can the daemon write `cdi_dir` of its configuration, and is hotseat.json in it its own?",
+        ),
         Error::Stage(_) => {
             (S::INTERNAL_SERVER_ERROR, "staging", "is the staging file system full?")
         }
@@ -272,6 +286,16 @@ fn resolve(error: &ResolveError) -> (StatusCode, &'static str, String) {
                 S::CONFLICT,
                 "not-a-container",
                 "give the number of a process inside the container",
+            ),
+            ContainerError::NotIt { .. } => (
+                S::CONFLICT,
+                "container-elsewhere",
+                "run hotseat on the host that runs the container, and let its cgroup be named after it",
+            ),
+            ContainerError::Root { .. } => (
+                S::CONFLICT,
+                "container-root",
+                "its runtime and hotseat must see the same files: run both on the host",
             ),
             ContainerError::RootCgroup { .. } => {
                 (S::CONFLICT, "root-cgroup", "start the container in a cgroup of its own")

@@ -1,5 +1,6 @@
 //! The command line. Every command but `serve`, `setup` and the hidden ones asks the daemon.
 
+mod cdi;
 mod client;
 mod logging;
 mod messages;
@@ -63,6 +64,9 @@ enum Command {
         #[arg(required = true, allow_hyphen_values = true)]
         events: Vec<String>,
     },
+    /// Let containers be started ready for their devices: write a CDI specification, for
+    /// `--device hotseat.dev/session=NAME` of docker and podman.
+    Cdi(cdi::CdiArgs),
     /// List what is plugged.
     Ls(Json),
     /// Print what happens, as it happens, until the daemon ends.
@@ -121,12 +125,24 @@ enum SessionCommand {
         #[arg(long, value_name = "REF")]
         container: Option<String>,
     },
+    /// Attach a session that has no container to one.
+    Attach {
+        /// The session.
+        session: String,
+        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        #[arg(value_name = "REF")]
+        container: String,
+    },
     /// List the sessions.
     Ls(Json),
     /// Show one session.
     Show {
         /// The session.
         session: String,
+        /// Print only the options with which `docker run` and `podman run` start a container that is ready for its
+        /// devices; attach the session to it then.
+        #[arg(long, conflicts_with = "json")]
+        flags: bool,
         #[command(flatten)]
         json: Json,
     },
@@ -178,6 +194,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(&args, &cli.socket),
         Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
+        Command::Cdi(args) => cdi::run(args, &Client::new(&cli.socket)),
         Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::CheckConfig { config } => check_config(config.as_deref()),
         Command::Profiles { command: Some(ProfilesCommand::Capture { node, name }), .. } => {
@@ -211,7 +228,13 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             Command::Session(SessionCommand::Ls(json)) => {
                 output::sessions(&client.sessions().await?, json.json)?;
             }
-            Command::Session(SessionCommand::Show { session, json }) => {
+            Command::Session(SessionCommand::Attach { session, container }) => {
+                output::session_added(&client.attach(&session, container).await?);
+            }
+            Command::Session(SessionCommand::Show { session, flags: true, .. }) => {
+                output::line(&output::flags(&client.session(&session).await?));
+            }
+            Command::Session(SessionCommand::Show { session, json, .. }) => {
                 output::session(&client.session(&session).await?, json.json)?;
             }
             Command::Session(SessionCommand::Rm { session }) => {
@@ -240,6 +263,7 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Serve(_)
             | Command::Run(_)
+            | Command::Cdi(_)
             | Command::Setup
             | Command::CheckConfig { .. }
             | Command::Openapi

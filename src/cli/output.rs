@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::api::types::ProfileView;
 use crate::doctor::{Check, Status};
 use crate::profiles::Backend;
-use crate::session::view::{ContainerView, Device, Session, Waiting};
+use crate::session::view::{ContainerView, Device, Mount, Session, Waiting};
 
 pub(super) fn line(text: &str) {
     println!("{text}");
@@ -113,6 +113,9 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     for Waiting { slot, profile, name } in &session.waiting {
         println!("slot {slot} {profile} \"{name}\" waits for the container");
     }
+    if session.container.is_none() {
+        println!("start a container with {}", flags(session));
+    }
     Ok(())
 }
 
@@ -128,6 +131,12 @@ fn told_of_others(container: &ContainerView) {
             "the container has no cgroup of its own: devices work only where no device policy is in force",
         );
     }
+}
+
+/// Options of `docker run` and `podman run`.
+pub(super) fn flags(session: &Session) -> String {
+    let flag = |mount: &Mount| format!("-v {}:{}:ro", mount.source, mount.target);
+    session.mounts.iter().map(flag).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn devices(sessions: &[Session], as_json: bool) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use device_gate::ShownMount;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +22,17 @@ pub struct Session {
     pub devices: Vec<Device>,
     /// What its last container had when it ended, by slot: plugged again into the next one.
     pub waiting: Vec<Waiting>,
+    /// What a container can be started with so that it is ready before its first program, as `docker run -v` has it.
+    pub mounts: Vec<Mount>,
+}
+
+/// A directory of the host, and where it is to be in a container, read-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Mount {
+    /// Its path on the host.
+    pub source: String,
+    /// Its path in the container.
+    pub target: String,
 }
 
 /// A session's container.
@@ -102,6 +114,7 @@ impl Session {
             }),
             devices: state.slots.values().map(Device::of).collect(),
             waiting: state.waiting.iter().map(Waiting::of).collect(),
+            mounts: state.shown.mounts().map(Mount::of).collect(),
         }
     }
 }
@@ -118,6 +131,12 @@ impl Waiting {
             profile: request.profile.name().to_owned(),
             name: request.name.as_ref().map(ToString::to_string).unwrap_or_default(),
         }
+    }
+}
+
+impl Mount {
+    fn of(shown: ShownMount) -> Self {
+        Self { source: shown.source.display().to_string(), target: shown.target.to_owned() }
     }
 }
 

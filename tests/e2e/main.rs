@@ -19,6 +19,7 @@ mod lifetime;
 mod metrics;
 mod pads;
 mod profiles;
+mod ready;
 mod receivers;
 mod sandbox;
 mod service;

@@ -43,6 +43,7 @@ mod policy;
 pub mod probe;
 mod program;
 mod staging;
+mod starting;
 mod sys;
 mod thread;
 mod view;
@@ -58,4 +59,5 @@ pub use grants::{
 };
 pub use id_map::{IdMap, IdMapError};
 pub use policy::{Policy, PolicyError, Rule};
-pub use staging::{NewNode, SessionDir, Staging, StagingError};
+pub use staging::{NewNode, SessionDir, Shown, ShownMount, Staging, StagingError};
+pub use starting::open_starting;

@@ -75,7 +75,7 @@ pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeE
     let inside = Inside {
         user: container.user_namespace(),
         ids: container.root_ids_inside(),
-        mount: Some(container.mount_namespace()),
+        mount: Some((container.mount_namespace(), container.root())),
     };
     open(cgroups, &inside, &c_path, OFlags::RDWR)
 }
@@ -94,7 +94,8 @@ pub(crate) fn open_in_cgroup(
 struct Inside<'a> {
     user: Option<BorrowedFd<'a>>,
     ids: (u32, u32),
-    mount: Option<BorrowedFd<'a>>,
+    /// And the root directory to have.
+    mount: Option<(BorrowedFd<'a>, BorrowedFd<'a>)>,
 }
 
 fn open(

@@ -1,0 +1,266 @@
+//! The CDI specification: `--device hotseat.dev/session=NAME` for every container engine (docs/ready.md).
+//!
+//! A device of it adds one thing to a container: the hook `hotseat-hook`. So its file says nothing of this run of the
+//! daemon, and stays valid for as long as somebody may start a container with it.
+//!
+//! Format: the Container Device Interface specification, <https://github.com/cncf-tags/container-device-interface>,
+//! SPEC.md.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use serde_json::{Value, json};
+
+use crate::config::DEFAULT_SOCKET;
+
+/// What the devices are: vendor and class.
+pub const KIND: &str = "hotseat.dev/session";
+
+/// The file's name in a directory of CDI specifications.
+pub const FILE: &str = "hotseat.json";
+
+/// The version that lets device names start with a digit; a reader refuses one that it is too old for.
+const VERSION: &str = "0.5.0";
+
+/// A specification cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum CdiError {
+    /// The session's name cannot be a device's.
+    #[error("`{session}` cannot name a CDI device: it has to end in a letter or digit")]
+    Name {
+        /// The session.
+        session: String,
+    },
+    /// An engine refuses a specification without devices.
+    #[error("there is no session to make a CDI device for")]
+    NoDevices,
+    /// The hook is not where it would be run from.
+    #[error("the hook `{path}` is no program that can be run")]
+    Hook {
+        /// The program.
+        path: PathBuf,
+        /// Why, if the system says so.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// The directory could not be made or locked.
+    #[error("could not use the directory `{path}`")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file that is there could not be read.
+    #[error("could not read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file that is there is somebody else's.
+    #[error("`{path}` is not a CDI specification of {KIND}; it is left as it is")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file could not be written.
+    #[error("could not write `{path}`")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The hook as runtimes are to run it.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    path: PathBuf,
+    socket: PathBuf,
+}
+
+impl Hook {
+    /// The hook at `path`, or else the one beside this program, which calls the daemon at `socket`.
+    ///
+    /// # Errors
+    ///
+    /// [`CdiError::Hook`]: a container with a hook that is not there does not start.
+    pub fn find(path: Option<PathBuf>, socket: &Path) -> Result<Self, CdiError> {
+        let path = match path {
+            Some(path) => std::path::absolute(&path)
+                .map_err(|error| CdiError::Hook { path, source: Some(error) })?,
+            None => std::env::current_exe()
+                .map_err(|error| CdiError::Hook {
+                    path: "hotseat-hook".into(),
+                    source: Some(error),
+                })?
+                .with_file_name("hotseat-hook"),
+        };
+        match fs::metadata(&path) {
+            Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
+                Ok(Self { path, socket: socket.to_owned() })
+            }
+            Ok(_) => Err(CdiError::Hook { path, source: None }),
+            Err(source) => Err(CdiError::Hook { path, source: Some(source) }),
+        }
+    }
+
+    /// Its arguments, the program's own name first.
+    fn arguments(&self, session: Option<&str>) -> Vec<String> {
+        let mut arguments = vec!["hotseat-hook".to_owned()];
+        arguments.extend(
+            session
+                .map(|session| ["--session".to_owned(), session.to_owned()])
+                .into_iter()
+                .flatten(),
+        );
+        if self.socket != Path::new(DEFAULT_SOCKET) {
+            arguments.extend(["--socket".to_owned(), self.socket.display().to_string()]);
+        }
+        arguments
+    }
+
+    /// A configuration for the hook directories of Podman and CRI-O (oci-hooks(5)): it runs for every container with
+    /// the annotation `hotseat.session`.
+    fn configuration(&self) -> Value {
+        json!({
+            "version": "1.0.0",
+            "hook": { "path": self.path, "args": self.arguments(None) },
+            "when": { "annotations": { r"^hotseat\.session$": ".*" } },
+            "stages": ["createRuntime"],
+        })
+    }
+}
+
+/// The specification with a device for each session, as text.
+///
+/// # Errors
+///
+/// [`CdiError::Name`], [`CdiError::NoDevices`].
+pub fn text(hook: &Hook, sessions: &BTreeSet<String>) -> Result<String, CdiError> {
+    if sessions.is_empty() {
+        return Err(CdiError::NoDevices);
+    }
+    sessions.iter().try_for_each(|session| check_name(session))?;
+    Ok(pretty(&specification(hook, sessions)))
+}
+
+fn specification(hook: &Hook, sessions: &BTreeSet<String>) -> Value {
+    let device = |session: &String| {
+        // No `timeout`: a runtime that ends a hook does not start the container. It ends by itself.
+        let hook = json!({
+            "hookName": "createRuntime",
+            "path": hook.path,
+            "args": hook.arguments(Some(session)),
+        });
+        json!({ "name": session, "containerEdits": { "hooks": [hook] } })
+    };
+    let devices: Vec<_> = sessions.iter().map(device).collect();
+    json!({ "cdiVersion": VERSION, "kind": KIND, "devices": devices })
+}
+
+/// Whether a session can be a device: the specification wants names to begin and end in a letter or digit, and engines
+/// refuse all of a file for one wrong name.
+fn check_name(session: &str) -> Result<(), CdiError> {
+    if session.ends_with(|last: char| last.is_ascii_alphanumeric()) {
+        Ok(())
+    } else {
+        Err(CdiError::Name { session: session.to_owned() })
+    }
+}
+
+/// Writes the specification to `path`, with devices for `sessions` and, with `keep`, for those that it has already: an
+/// engine does not start a container again whose device is gone. Returns all of them.
+///
+/// # Errors
+///
+/// [`CdiError`]; the file is as it was then.
+pub fn write(
+    path: &Path,
+    hook: &Hook,
+    sessions: &BTreeSet<String>,
+    keep: bool,
+) -> Result<BTreeSet<String>, CdiError> {
+    let _lock = lock_directory_of(path)?;
+    let mut all = sessions.clone();
+    if keep {
+        all.extend(read(path)?);
+    }
+    replace(path, &text(hook, &all)?)?;
+    Ok(all)
+}
+
+/// Writes a hook configuration into `directory`, and returns its path.
+///
+/// # Errors
+///
+/// [`CdiError::Directory`], [`CdiError::Write`].
+pub fn write_hook(directory: &Path, hook: &Hook) -> Result<PathBuf, CdiError> {
+    let path = directory.join("hotseat.json");
+    let _lock = lock_directory_of(&path)?;
+    replace(&path, &pretty(&hook.configuration()))?;
+    Ok(path)
+}
+
+/// The devices of the specification at `path`; none if there is no such file.
+///
+/// # Errors
+///
+/// [`CdiError::Read`], [`CdiError::Foreign`].
+pub fn read(path: &Path) -> Result<BTreeSet<String>, CdiError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(source) => return Err(CdiError::Read { path: path.to_owned(), source }),
+    };
+    let names = serde_json::from_str::<Value>(&text)
+        .ok()
+        .filter(|spec| spec["kind"] == KIND)
+        .and_then(|spec| {
+            let name = |device: &Value| device["name"].as_str().map(str::to_owned);
+            spec["devices"].as_array()?.iter().map(name).collect()
+        });
+    names.ok_or_else(|| CdiError::Foreign { path: path.to_owned() })
+}
+
+/// Two who add a device at once must not lose one. The lock ends with the file.
+fn lock_directory_of(path: &Path) -> Result<File, CdiError> {
+    let directory =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let error = |source| CdiError::Directory { path: directory.to_owned(), source };
+    fs::create_dir_all(directory).map_err(error)?;
+    let directory = File::open(directory).map_err(error)?;
+    flock(&directory, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
+    Ok(directory)
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// Engines watch the directory: they see the old file or the new one. They read none whose name ends otherwise than in
+/// `.json` or `.yaml`.
+fn replace(path: &Path, text: &str) -> Result<(), CdiError> {
+    let new = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&new)?;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().map_err(|source| {
+        let _ = fs::remove_file(&new);
+        CdiError::Write { path: path.to_owned(), source }
+    })
+}

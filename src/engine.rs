@@ -120,18 +120,17 @@ impl Engine {
     /// devices; two in one cgroup, or in one below the other, could open them.
     pub(crate) fn claim(&self, session: &str, container: &Container) -> Result<(), Error> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        check_claims(&claims, session, container)?;
         let network = container.network_inode();
-        let cgroup = container.cgroup().path();
-        for (other, claim) in claims.iter().filter(|(other, _)| *other != session) {
-            if claim.network == network {
-                return Err(Error::NetworkShared { other: other.clone() });
-            }
-            if claim.cgroup.starts_with(cgroup) || cgroup.starts_with(&claim.cgroup) {
-                return Err(Error::CgroupShared { other: other.clone() });
-            }
-        }
-        claims.insert(session.to_owned(), Claim { network, cgroup: cgroup.to_owned() });
+        let cgroup = container.cgroup().path().to_owned();
+        claims.insert(session.to_owned(), Claim { network, cgroup });
         Ok(())
+    }
+
+    /// Whether [`Engine::claim`] would work now.
+    pub(crate) fn may_claim(&self, session: &str, container: &Container) -> Result<(), Error> {
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        check_claims(&claims, session, container)
     }
 
     /// Forgets the claim.
@@ -150,6 +149,23 @@ impl Engine {
 struct Claim {
     network: u64,
     cgroup: PathBuf,
+}
+
+fn check_claims(
+    claims: &HashMap<String, Claim>,
+    session: &str,
+    container: &Container,
+) -> Result<(), Error> {
+    let cgroup = container.cgroup().path();
+    for (other, claim) in claims.iter().filter(|(other, _)| *other != session) {
+        if claim.network == container.network_inode() {
+            return Err(Error::NetworkShared { other: other.clone() });
+        }
+        if claim.cgroup.starts_with(cgroup) || cgroup.starts_with(&claim.cgroup) {
+            return Err(Error::CgroupShared { other: other.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Attaches the override program and sees it work, or says in one line why not.

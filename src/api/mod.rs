@@ -45,6 +45,7 @@ type Shared = Arc<Sessions>;
         sessions::show,
         sessions::remove,
         sessions::attach,
+        sessions::hand_off,
         devices::list,
         devices::plug,
         devices::unplug,
@@ -71,6 +72,7 @@ pub fn router(sessions: Arc<Sessions>) -> Router {
         .route("/v1/sessions", get(sessions::list).post(sessions::add))
         .route("/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))
         .route("/v1/sessions/{session}/container", put(sessions::attach))
+        .route("/v1/sessions/{session}/move", post(sessions::hand_off))
         .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
         .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::plug::{self, PlugRequest};
 use super::state::State;
 use super::view::{Device, Session};
-use super::{door, unplug};
+use super::{door, hand_off, unplug};
 use crate::engine::{Engine, chain};
 use crate::runtime::ContainerRef;
 use crate::sys::watch;
@@ -28,6 +28,8 @@ const MAILBOX: usize = 32;
 pub(super) enum Request {
     /// While there is no container.
     Attach { reference: ContainerRef, container: Container, reply: Reply<Session> },
+    /// Any time.
+    Move { reference: ContainerRef, container: Container, reply: Reply<Session> },
     /// While the container runs.
     Plug { plug: PlugRequest, reply: Reply<Device> },
     /// While the slot has a device.
@@ -103,7 +105,7 @@ impl Actor {
             };
             let Some(request) = request else {
                 // Nobody knows the session any more.
-                let _ = self.blocking(door::close).await;
+                let _ = self.blocking(|engine, state| door::close(engine, state).1).await;
                 break;
             };
             let last = matches!(request, Request::Remove(_));
@@ -128,6 +130,19 @@ impl Actor {
                     self.watch_container();
                 }
                 let _ = reply.send(attached);
+            }
+            Request::Move { reference, container, reply } => {
+                let moved = self
+                    .blocking(move |engine, state| {
+                        let to = reference.to_string();
+                        hand_off::hand_off(engine, state, reference, container)?;
+                        info!(session = state.name, to, "moved");
+                        Ok(Session::of(state))
+                    })
+                    .await;
+                // It may have gone to and fro.
+                self.watch_container();
+                let _ = reply.send(moved);
             }
             Request::Plug { plug, reply } => {
                 let plugged = self
@@ -156,7 +171,7 @@ impl Actor {
                 let _ = reply.send(self.with(|state| state.slot(slot)?.device.send(&inputs)));
             }
             Request::Remove(reply) => {
-                let closed = self.blocking(door::close).await;
+                let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
                 let deleted = match self.state.take() {
                     Some(state) => state.dir.delete().map_err(Error::Stage),
                     None => Ok(()),
@@ -185,7 +200,7 @@ impl Actor {
             let result = catch_unwind(step).unwrap_or_else(|_| {
                 // A bug. What the step was about is not known; closing the door takes away what there may be.
                 tracing::error!(session = state.name, "a step panicked; the session is closed");
-                let _ = door::close(&engine, &mut state);
+                let (_, _) = door::close(&engine, &mut state);
                 let _ = state.dir.clear();
                 Err(Error::Lost)
             });
@@ -215,7 +230,7 @@ impl Actor {
         self.container_end = None;
         let closed = self
             .blocking(|engine, state| {
-                door::close(engine, state)?;
+                door::close(engine, state).1?;
                 info!(session = state.name, "the container ended; its devices were unplugged");
                 Ok(())
             })

@@ -25,8 +25,6 @@ pub(crate) enum Device {
     Uhid {
         /// The device.
         device: uhid::Device,
-        /// Its nodes that a container gets.
-        nodes: Vec<Node>,
         /// What its controls were set to.
         state: Mutex<State>,
     },
@@ -48,9 +46,7 @@ impl Device {
                 let mac = Mac::derived_from(&format!("{}/{phys}", machine_id()));
                 let device =
                     uhid::Device::create(*model, name, phys, mac).map_err(Error::CreatePad)?;
-                let is_input = |node: &&Node| node.devname.starts_with("input/");
-                let nodes = device.nodes().iter().filter(is_input).cloned().collect();
-                Ok(Self::Uhid { device, nodes, state: Mutex::new(State::NEUTRAL) })
+                Ok(Self::Uhid { device, state: Mutex::new(State::NEUTRAL) })
             }
         }
     }
@@ -63,12 +59,11 @@ impl Device {
         }
     }
 
-    /// Its nodes in /dev/input. A hidraw node is not given to containers yet: it would have to be in /dev
-    /// itself.
+    /// Its nodes.
     pub(super) fn nodes(&self) -> &[Node] {
         match self {
             Self::Uinput { device, .. } => device.nodes(),
-            Self::Uhid { nodes, .. } => nodes,
+            Self::Uhid { device, .. } => device.nodes(),
         }
     }
 
@@ -89,8 +84,8 @@ impl Device {
 
     /// The event node, to ask it for its axes; `None` where they are known without.
     pub(super) fn node_with_axes(&self, syspath: &Path) -> Option<File> {
-        let Self::Uhid { nodes, .. } = self else { return None };
-        let node = nodes.iter().find(|node| node.syspath == syspath && node.is_event())?;
+        let Self::Uhid { device, .. } = self else { return None };
+        let node = device.nodes().iter().find(|node| node.syspath == syspath && node.is_event())?;
         File::open(Path::new("/dev").join(&node.devname)).ok()
     }
 }

@@ -26,6 +26,9 @@ pub struct ContainerView {
     pub pid: u32,
     /// How its programs learn of devices.
     pub udev: UdevMode,
+    /// Why it gets no hidraw nodes, if that is so; pads have their other nodes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub no_hidraw: Option<String>,
 }
 
 /// A plugged device.
@@ -74,6 +77,7 @@ impl Session {
                 reference: door.reference.to_string(),
                 pid: door.container.pid(),
                 udev: door.announcer.mode(),
+                no_hidraw: door.no_links(),
             }),
             devices: state.slots.values().map(Device::of).collect(),
         }

@@ -11,7 +11,9 @@
 
 mod bad_input;
 mod consumers;
+mod hand_off;
 mod harness;
+mod hidraw;
 mod isolation;
 mod lifetime;
 mod pads;

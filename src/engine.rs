@@ -128,22 +128,15 @@ impl Engine {
     /// session's: nothing is granted to it.
     pub(crate) fn claim(&self, session: &str, container: &Container) -> Result<(), Error> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = Claim {
-            network: container.network_inode(),
-            cgroup: container.cgroup().path().to_owned(),
-            shared: container.shares_cgroup(),
-        };
-        for (other, claim) in claims.iter().filter(|(other, _)| *other != session) {
-            if claim.network == new.network {
-                return Err(Error::NetworkShared { other: other.clone() });
-            }
-            let takes_in = |a: &Claim, b: &Claim| !a.shared && b.cgroup.starts_with(&a.cgroup);
-            if takes_in(claim, &new) || takes_in(&new, claim) {
-                return Err(Error::CgroupShared { other: other.clone() });
-            }
-        }
-        claims.insert(session.to_owned(), new);
+        check_claims(&claims, session, container)?;
+        claims.insert(session.to_owned(), Claim::of(container));
         Ok(())
+    }
+
+    /// Whether [`Engine::claim`] would work now.
+    pub(crate) fn may_claim(&self, session: &str, container: &Container) -> Result<(), Error> {
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        check_claims(&claims, session, container)
     }
 
     /// Forgets the claim.
@@ -164,6 +157,38 @@ struct Claim {
     cgroup: PathBuf,
     /// Whether others are in the cgroup, who are no part of the container.
     shared: bool,
+}
+
+impl Claim {
+    fn of(container: &Container) -> Self {
+        Self {
+            network: container.network_inode(),
+            cgroup: container.cgroup().path().to_owned(),
+            shared: container.shares_cgroup(),
+        }
+    }
+
+    /// Whether a grant to its cgroup is one to the other too.
+    fn takes_in(&self, other: &Self) -> bool {
+        !self.shared && other.cgroup.starts_with(&self.cgroup)
+    }
+}
+
+fn check_claims(
+    claims: &HashMap<String, Claim>,
+    session: &str,
+    container: &Container,
+) -> Result<(), Error> {
+    let new = Claim::of(container);
+    for (other, claim) in claims.iter().filter(|(other, _)| *other != session) {
+        if claim.network == new.network {
+            return Err(Error::NetworkShared { other: other.clone() });
+        }
+        if claim.takes_in(&new) || new.takes_in(claim) {
+            return Err(Error::CgroupShared { other: other.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Finds out how devices can be granted here, or says in one line why they cannot.

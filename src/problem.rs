@@ -111,6 +111,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "no-container",
             "add the session with --container, or start one with `hotseat run`",
         ),
+        Error::NotMoved { source, .. } => return classify(source),
         Error::NetworkShared { .. } => (
             S::CONFLICT,
             "network-shared",
@@ -127,7 +128,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "start the container where no device policy is in force (DevicePolicy=auto), or with a runtime that gives \
              it a cgroup of its own",
         ),
-        Error::Attach(error) => return attach(error),
+        Error::Attach(error) | Error::Link(error) => return attach(error),
         Error::Profile(ProfilesError::Unknown { .. }) => (
             S::NOT_FOUND,
             "unknown-profile",
@@ -355,6 +356,27 @@ fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {
             S::CONFLICT,
             "mount-point-occupied",
             "start the container without --privileged, --device or a mount there: hotseat brings the devices",
+        ),
+        AttachError::HostDev => (
+            S::CONFLICT,
+            "host-dev",
+            "start the container without `-v /dev:/dev`: hotseat brings the devices",
+        ),
+        AttachError::Hangs => (
+            S::GATEWAY_TIMEOUT,
+            "container-hangs",
+            "something in the container is mounted over `/`, `/dev` or `/run` and does not answer; other sessions \
+             are not affected",
+        ),
+        AttachError::Taken { .. } => (
+            S::CONFLICT,
+            "node-exists",
+            "remove what has that name in the container; it is never replaced",
+        ),
+        AttachError::Link { .. } | AttachError::Unlink { .. } => (
+            S::CONFLICT,
+            "dev-link",
+            "is the container's /dev full (`df /dev` in it) or read-only?",
         ),
         AttachError::Create { .. } => (
             S::CONFLICT,

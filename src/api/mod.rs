@@ -48,6 +48,7 @@ type Shared = Arc<Sessions>;
         sessions::remove,
         sessions::attach,
         sessions::starting,
+        sessions::hand_off,
         devices::list,
         devices::plug,
         devices::unplug,
@@ -77,6 +78,7 @@ pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
         .route("/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))
         .route("/v1/sessions/{session}/container", put(sessions::attach))
         .route("/v1/sessions/{session}/starting", put(sessions::starting))
+        .route("/v1/sessions/{session}/move", post(sessions::hand_off))
         .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
         .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))

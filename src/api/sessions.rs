@@ -95,6 +95,21 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Moves a session with its devices to another container. When that fails, `detail` says where it is now.
+#[utoipa::path(
+    post, path = "/v1/sessions/{session}/move", request_body = NewContainer,
+    params(("session" = String, Path)),
+    responses((status = 200, body = Session), (status = "default", body = Problem))
+)]
+pub(super) async fn hand_off(
+    State(sessions): State<Shared>,
+    Path(name): Path<String>,
+    Json(new): Json<NewContainer>,
+) -> Result<axum::Json<Session>, Problem> {
+    let moved = async move { sessions.hand_off(&name, &new.container).await };
+    Ok(axum::Json(to_the_end(moved).await?))
+}
+
 /// Attaches a session that has no container to one.
 #[utoipa::path(
     put, path = "/v1/sessions/{session}/container", request_body = NewContainer,

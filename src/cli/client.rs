@@ -97,6 +97,12 @@ impl Client {
         self.call(Method::PUT, &path, &NewContainer { container }).await
     }
 
+    pub(super) async fn move_session(&self, session: &str, container: &str) -> Result<Session> {
+        let path = session_path(session, "/move");
+        let container = container.to_owned();
+        self.call(Method::POST, &path, &NewContainer { container }).await
+    }
+
     pub(super) async fn remove_session(&self, session: &str) -> Result<()> {
         self.call(Method::DELETE, &session_path(session, ""), &()).await
     }

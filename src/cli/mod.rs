@@ -42,7 +42,7 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Run a command in the built-in sandbox, as a session.
     Run(run::RunArgs),
-    /// Add, list, show and remove sessions.
+    /// Add, list, show, move and remove sessions.
     #[command(subcommand)]
     Session(SessionCommand),
     /// Plug a device into a session's container.
@@ -146,6 +146,14 @@ enum SessionCommand {
         #[command(flatten)]
         json: Json,
     },
+    /// Move a session, with its devices, to another container.
+    Move {
+        /// The session.
+        session: String,
+        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        #[arg(value_name = "REF")]
+        container: String,
+    },
     /// Unplug all devices of a session and remove it.
     Rm {
         /// The session.
@@ -236,6 +244,9 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Session(SessionCommand::Show { session, json, .. }) => {
                 output::session(&client.session(&session).await?, json.json)?;
+            }
+            Command::Session(SessionCommand::Move { session, container }) => {
+                output::session_added(&client.move_session(&session, &container).await?);
             }
             Command::Session(SessionCommand::Rm { session }) => {
                 client.remove_session(&session).await?;

@@ -16,7 +16,7 @@ use super::error::Error;
 use super::plug::{self, PlugRequest};
 use super::state::State;
 use super::view::{Device, Session};
-use super::{door, unplug};
+use super::{door, hand_off, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::runtime::ContainerRef;
@@ -31,6 +31,8 @@ const MAILBOX: usize = 32;
 pub(super) enum Request {
     /// While there is no container.
     Attach { reference: ContainerRef, container: Container, reply: Reply<Session> },
+    /// Any time.
+    Move { reference: ContainerRef, container: Container, reply: Reply<Session> },
     /// While the container runs.
     Plug { plug: PlugRequest, reply: Reply<Device> },
     /// While the slot has a device, or one waits for it.
@@ -114,7 +116,7 @@ impl Actor {
             };
             let Some(request) = request else {
                 // Nobody knows the session any more.
-                let _ = self.blocking(door::close).await;
+                let _ = self.blocking(|engine, state| door::close(engine, state).1).await;
                 break;
             };
             let last = matches!(request, Request::Remove(_));
@@ -139,6 +141,19 @@ impl Actor {
                     self.watch_container();
                 }
                 let _ = reply.send(counted("attach", attached));
+            }
+            Request::Move { reference, container, reply } => {
+                let moved = self
+                    .blocking(move |engine, state| {
+                        let to = reference.to_string();
+                        hand_off::hand_off(engine, state, reference, container)?;
+                        info!(session = state.name, to, "moved");
+                        Ok(Session::of(state))
+                    })
+                    .await;
+                // It may have gone to and fro.
+                self.watch_container();
+                let _ = reply.send(moved);
             }
             Request::Plug { plug, reply } => {
                 let profile = plug.profile.name().to_owned();
@@ -180,7 +195,7 @@ impl Actor {
                 let _ = reply.send(counted("input", sent));
             }
             Request::Remove(reply) => {
-                let closed = self.blocking(door::close).await;
+                let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
                 let deleted = match self.state.take() {
                     Some(State { dir, shown, .. }) => {
                         drop(shown);
@@ -213,7 +228,7 @@ impl Actor {
             let result = catch_unwind(step).unwrap_or_else(|_| {
                 // A bug. What the step was about is not known; closing the door takes away what there may be.
                 tracing::error!(session = state.name, "a step panicked; the session is closed");
-                let _ = door::close(&engine, &mut state);
+                let (_, _) = door::close(&engine, &mut state);
                 let _ = state.dir.clear();
                 Err(Error::Lost)
             });

@@ -25,8 +25,6 @@ pub(crate) enum Device {
     Uhid {
         /// The device.
         device: uhid::Device,
-        /// Its nodes that a container gets.
-        nodes: Vec<Node>,
         /// What its controls were set to.
         state: Mutex<State>,
     },
@@ -34,8 +32,6 @@ pub(crate) enum Device {
     Hid {
         /// The device.
         device: hid::Device,
-        /// Its nodes that a container gets.
-        nodes: Vec<Node>,
     },
 }
 
@@ -54,14 +50,12 @@ impl Device {
             Profile::Uhid(model) => {
                 let device = uhid::Device::create(*model, name, phys, mac_of(phys));
                 let device = device.map_err(Error::CreatePad)?;
-                let nodes = input_nodes(device.nodes());
-                Ok(Self::Uhid { device, nodes, state: Mutex::new(State::NEUTRAL) })
+                Ok(Self::Uhid { device, state: Mutex::new(State::NEUTRAL) })
             }
             Profile::Hid(profile) => {
                 let device = hid::Device::create(profile, Some(name), phys, mac_of(phys));
                 let device = device.map_err(Error::CreatePad)?;
-                let nodes = input_nodes(device.nodes());
-                Ok(Self::Hid { device, nodes })
+                Ok(Self::Hid { device })
             }
         }
     }
@@ -75,12 +69,12 @@ impl Device {
         }
     }
 
-    /// Its nodes in /dev/input. A hidraw node is not given to containers yet: it would have to be in /dev
-    /// itself.
+    /// Its nodes.
     pub(super) fn nodes(&self) -> &[Node] {
         match self {
             Self::Uinput { device, .. } => device.nodes(),
-            Self::Uhid { nodes, .. } | Self::Hid { nodes, .. } => nodes,
+            Self::Uhid { device, .. } => device.nodes(),
+            Self::Hid { device } => device.nodes(),
         }
     }
 
@@ -105,15 +99,12 @@ impl Device {
 
     /// The event node, to ask it for its axes; `None` where they are known without.
     pub(super) fn node_with_axes(&self, syspath: &Path) -> Option<File> {
-        let (Self::Uhid { nodes, .. } | Self::Hid { nodes, .. }) = self else { return None };
-        let node = nodes.iter().find(|node| node.syspath == syspath && node.is_event())?;
+        if matches!(self, Self::Uinput { .. }) {
+            return None;
+        }
+        let node = self.nodes().iter().find(|node| node.syspath == syspath && node.is_event())?;
         File::open(Path::new("/dev").join(&node.devname)).ok()
     }
-}
-
-/// The nodes that containers get.
-fn input_nodes(nodes: &[Node]) -> Vec<Node> {
-    nodes.iter().filter(|node| node.devname.starts_with("input/")).cloned().collect()
 }
 
 /// The address of the pad that is marked so.

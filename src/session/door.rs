@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use device_gate::{Attachment, Container};
+use device_gate::attach::examine;
+use device_gate::{Attachment, Container, link_node, unlink_node};
 
-use super::announcer::Announcer;
+use vinput::Node;
+
+use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
 use super::state::State;
 use super::{plug, unplug};
@@ -22,6 +25,40 @@ pub(super) struct Door {
     /// Cgroups of others in its network namespace when it was attached.
     pub(super) neighbours: BTreeSet<PathBuf>,
     attachment: Attachment,
+}
+
+impl Door {
+    /// Whether the container can have a node: one whose place is /dev itself needs a link there.
+    pub(super) fn shows(&self, node: &Node) -> bool {
+        !is_linked(node) || self.attachment.no_links().is_none()
+    }
+
+    /// Why it has no nodes whose place is /dev itself, if that is so.
+    pub(super) fn no_links(&self) -> Option<String> {
+        self.attachment.no_links().map(|error| chain(error))
+    }
+
+    /// Makes the link to a placed node that needs one.
+    pub(super) fn link(&self, node: &Node) -> Result<(), Error> {
+        if !is_linked(node) {
+            return Ok(());
+        }
+        link_node(&self.container, &node.devname).map_err(Error::Link)
+    }
+
+    /// Removes it.
+    pub(super) fn unlink(&self, node: &Node) -> Result<(), Error> {
+        // A container that has ended took its /dev along.
+        if !is_linked(node) || !self.container.is_running() {
+            return Ok(());
+        }
+        unlink_node(&self.container, &node.devname).map_err(Error::Link)
+    }
+}
+
+/// Whether the node's place is /dev itself: a hidraw node.
+fn is_linked(node: &Node) -> bool {
+    !node.devname.contains('/')
 }
 
 /// Opens the door: from now on a plug needs to enter nothing.
@@ -74,6 +111,13 @@ fn open_claimed(
     let neighbours = container.network_neighbours().unwrap_or_default();
     // Last: it is the step that shows in the container.
     let attachment = announcer.attach(&container, &state.dir).map_err(Error::Attach)?;
+    if let Some(error) = attachment.no_links() {
+        tracing::warn!(
+            session = state.name,
+            error = chain(error),
+            "the container gets no hidraw nodes"
+        );
+    }
     Ok(Door { reference, container, announcer, neighbours, attachment })
 }
 
@@ -98,14 +142,43 @@ fn plug_waiting(engine: &Engine, state: &mut State) {
 pub(super) fn container_ended(engine: &Engine, state: &mut State) -> Result<(), Error> {
     let waiting: Vec<_> =
         state.slots.iter().map(|(&slot, plugged)| (slot, plugged.request())).collect();
-    let closed = close(engine, state);
+    let (_, closed) = close(engine, state);
     state.waiting.extend(waiting);
     closed
 }
 
+/// Says beforehand why the session could not go to that container, as far as that can be seen.
+pub(super) fn check(
+    engine: &Engine,
+    state: &State,
+    reference: &ContainerRef,
+    container: &Container,
+) -> Result<(), Error> {
+    if let Some(door) = &state.door
+        && door.container.is_running()
+        && door.container.cgroup().id() == container.cgroup().id()
+    {
+        return Err(Error::HasContainer {
+            session: state.name.clone(),
+            container: reference.to_string(),
+        });
+    }
+    engine.may_claim(&state.name, container)?;
+    let forges = UdevMode::of(container)? == UdevMode::Forge;
+    for spot in examine(container, &state.dir).map_err(Error::Attach)? {
+        if !spot.is_optional && (forges || spot.path != "/run/udev") {
+            spot.found.map_err(Error::Attach)?;
+        }
+    }
+    Ok(())
+}
+
 /// Closes the door: unplugs every device and takes the mounts away. Goes on after an error, and returns the
-/// first one.
-pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
+/// first one, and the container that the session had.
+pub(super) fn close(
+    engine: &Engine,
+    state: &mut State,
+) -> (Option<(ContainerRef, Container)>, Result<(), Error>) {
     let slots: Vec<u8> = state.slots.keys().copied().collect();
     let mut result = Ok(());
     let mut closings = Vec::new();
@@ -118,23 +191,25 @@ pub(super) fn close(engine: &Engine, state: &mut State) -> Result<(), Error> {
     for closing in closings {
         closing.wait();
     }
+    let mut closed = None;
     if let Some(door) = state.door.take() {
+        let Door { reference, container, attachment, .. } = door;
         engine.release(&state.name);
-        let container = door.reference.to_string();
-        engine.events.publish(&state.name, What::Detached { container });
+        engine.events.publish(&state.name, What::Detached { container: reference.to_string() });
         // Nothing should be left; what a step that panicked forgot is.
         if let Ok(grants) = engine.grants()
-            && !door.container.shares_cgroup()
+            && !container.shares_cgroup()
         {
-            let revoked = grants.revoke_all(&door.container);
+            let revoked = grants.revoke_all(&container);
             result = result.and(revoked.map_err(Error::Grant));
         }
         // The first process has ended, but others may live on in its mounts: they must not see what comes next.
-        let ended = !door.container.is_running();
-        match door.attachment.detach(&door.container, &state.dir) {
+        let ended = !container.is_running();
+        match attachment.detach(&container) {
             Err(error) if !ended => result = result.and(Err(Error::Attach(error))),
             _ => {}
         }
+        closed = Some((reference, container));
     }
-    result
+    (closed, result)
 }

@@ -64,6 +64,17 @@ pub enum Error {
         /// The session.
         session: String,
     },
+    /// The session could not be moved to another container.
+    #[error("could not move session `{session}`: {now}")]
+    NotMoved {
+        /// The session.
+        session: String,
+        /// Where it is now.
+        now: String,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
     /// Another session's container has the same network namespace.
     #[error("the container shares its network namespace with session `{other}`")]
     NetworkShared {
@@ -166,6 +177,9 @@ pub enum Error {
     /// A node could not be placed or removed.
     #[error("could not update the container's device nodes")]
     Node(#[source] StagingError),
+    /// The link in the container's /dev that leads to a node could not be made or removed.
+    #[error("could not update the links in the container's /dev")]
+    Link(#[source] AttachError),
     /// A message could not be sent.
     #[error("could not announce the device in the container")]
     Announce(#[source] SendError),

@@ -9,6 +9,7 @@ mod device;
 mod door;
 mod error;
 mod feedback;
+mod hand_off;
 pub(crate) mod journal;
 mod plug;
 mod registry;

@@ -8,6 +8,7 @@ use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
 use vinput::DeviceName;
 
 use super::device::Device;
+use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
 use super::journal::{End, Operation};
@@ -56,6 +57,7 @@ fn plug_slot(
     request: PlugRequest,
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
+    let door = state.door()?;
     let PlugRequest { profile, name, .. } = request;
     let name = match name {
         Some(name) => name,
@@ -63,7 +65,7 @@ fn plug_slot(
     };
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &profile, &name)?);
-    let parts = match read_parts(engine, &profile, &device, &events) {
+    let parts = match read_parts(engine, door, &profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
             engine.reaper.close(device).wait();
@@ -109,6 +111,7 @@ fn create(session: &str, slot: u8, profile: &Profile, name: &DeviceName) -> Resu
 /// What udev would say of the device, of each node, and of what else is below it, such as lamps.
 fn read_parts(
     engine: &Engine,
+    door: &Door,
     profile: &Profile,
     device: &Device,
     events: &KernelEvents,
@@ -119,7 +122,8 @@ fn read_parts(
     let mut parts = Vec::new();
     for syspath in sysfs.tree(device.syspath()).map_err(Error::ReadDevice)? {
         let mut sys_device = sysfs.read(&syspath).map_err(Error::ReadDevice)?;
-        let node = device.nodes().iter().find(|node| node.syspath == syspath).cloned();
+        let node = device.nodes().iter().find(|node| node.syspath == syspath && door.shows(node));
+        let node = node.cloned();
         if sys_device.devnum().is_some() && node.is_none() {
             // A node that the container does not get.
             continue;
@@ -200,7 +204,8 @@ fn record(state: &State, plugged: &Plugged) -> Result<(), Error> {
 
 /// Step 5: the nodes, in the order of their announcement.
 fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
-    let (uid, gid) = state.door()?.container.root_ids();
+    let door = state.door()?;
+    let (uid, gid) = door.container.root_ids();
     for node in plugged.nodes() {
         let new = NewNode {
             path: &node.devname,
@@ -209,7 +214,8 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
             uid,
             gid,
         };
-        engine.staging.place(&state.dir, &new).map_err(Error::Node)?;
+        state.dir.place(&new).map_err(Error::Node)?;
+        door.link(node)?;
     }
     Ok(())
 }

@@ -196,6 +196,19 @@ impl Sessions {
         }
     }
 
+    /// Moves a session, with its devices, to another running container. Its kernel devices are made anew, so that
+    /// what programs in the old container have open is dead.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; for [`Error::NotMoved`] see there, otherwise the session is as it was.
+    pub async fn hand_off(&self, name: &str, container: &str) -> Result<Session, Error> {
+        let handle = self.handle(name)?;
+        let reference: ContainerRef = container.parse().map_err(Error::Reference)?;
+        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
+        handle.ask(|reply| Request::Move { reference, container, reply }).await
+    }
+
     /// All sessions, by name.
     pub fn list(&self) -> Vec<Session> {
         self.handles().values().map(Handle::view).collect()

@@ -46,6 +46,9 @@ pub(super) fn take_away(
 
     // Nodes go before the messages: some programs look whether the node is still there.
     for node in plugged.nodes() {
+        if let Some(door) = &state.door {
+            keep_first(door.unlink(node));
+        }
         keep_first(state.dir.remove_node(&node.devname).map_err(Error::Node));
     }
     // Grants go before the device: its numbers are anybody's as soon as the kernel has let go of it.

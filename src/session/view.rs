@@ -50,6 +50,9 @@ pub struct ContainerView {
     /// Whether its cgroup holds processes from outside the container, so that devices work only where no device policy
     /// is in force.
     pub shares_cgroup: bool,
+    /// Why it gets no hidraw nodes, if that is so; pads have their other nodes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub no_hidraw: Option<String>,
 }
 
 /// A device that waits for its session's next container.
@@ -111,6 +114,7 @@ impl Session {
                 udev: door.announcer.mode(),
                 network_shared_with: shown(&door.neighbours),
                 shares_cgroup: door.container.shares_cgroup(),
+                no_hidraw: door.no_links(),
             }),
             devices: state.slots.values().map(Device::of).collect(),
             waiting: state.waiting.iter().map(Waiting::of).collect(),

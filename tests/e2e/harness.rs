@@ -27,7 +27,7 @@ pub(crate) fn sh(script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A running program, and what it prints.
+/// A running program, and what it prints and reads.
 pub(crate) struct Program {
     child: Child,
     output: BufReader<ChildStdout>,
@@ -69,6 +69,11 @@ impl Program {
                 return line;
             }
         }
+    }
+
+    /// Writes a line to its standard input.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// Ends the program with a signal and returns everything it printed.
@@ -123,8 +128,15 @@ impl Daemon {
 
     /// Starts the daemon's process (again), waits until it is ready, and returns the line in which it says so.
     pub(crate) fn launch(&mut self) -> String {
+        self.launch_logging("info")
+    }
+
+    /// [`Daemon::launch`] with more in its log.
+    pub(crate) fn launch_logging(&mut self, level: &str) -> String {
         let config = self.path("config.toml").display().to_string();
-        let mut program = Program::start_unlimited(&[&HOTSEAT, "serve", "--config", &config]);
+        let level = format!("RUST_LOG={level}");
+        let mut program =
+            Program::start_unlimited(&["env", &level, &HOTSEAT, "serve", "--config", &config]);
         let ready = program.expect("ready");
         self.program = Some(program);
         ready
@@ -307,10 +319,14 @@ pub(crate) struct Plugged(pub(crate) Value);
 impl Plugged {
     /// The path of its first node whose name starts with `prefix`.
     pub(crate) fn node(&self, prefix: &str) -> String {
+        let name = |path: &&String| path.rsplit('/').next().unwrap().starts_with(prefix);
+        self.nodes().iter().find(name).unwrap().clone()
+    }
+
+    /// The paths of its nodes.
+    pub(crate) fn nodes(&self) -> Vec<String> {
         let nodes = self.0["nodes"].as_array().unwrap();
-        let paths = nodes.iter().map(|node| node["path"].as_str().unwrap());
-        let start = format!("/dev/input/{prefix}");
-        paths.clone().find(|path| path.starts_with(&start)).unwrap().to_owned()
+        nodes.iter().map(|node| node["path"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) fn slot(&self) -> String {

@@ -12,8 +12,10 @@
 mod bad_input;
 mod consumers;
 mod events;
+mod hand_off;
 mod harness;
 mod hid;
+mod hidraw;
 mod isolation;
 mod lifetime;
 mod metrics;

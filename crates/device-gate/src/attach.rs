@@ -3,144 +3,83 @@
 //! Everything inside the container is reached by descriptors from its root, one name at a time, following
 //! no link: what the container has put at `/dev/input` can make the attach fail, but never lead it
 //! elsewhere. (`mknod /proc/PID/root/dev/input/event5` would follow a planted link out to the host.)
+//!
+//! What the container has mounted may be a file system in its own hands (FUSE), which need not answer. So this is
+//! done on threads that are not waited for without end.
+
+mod error;
+mod examine;
+mod links;
+mod walk;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, Dir, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat2, unlinkat,
-};
+use rustix::fs::{AtFlags, Mode, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use rustix::process::{fchdir, umask};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::container::Container;
+pub use self::error::AttachError;
+pub use self::examine::{Found, Spot, examine};
+pub use self::links::{link_node, unlink_node};
+use self::walk::{DirectoryId, id, names, open_directory, open_or_make, walk_error};
+use crate::container::{Container, Inside};
 use crate::staging::SessionDir;
-use crate::sys::fs::{make_mount_read_only, set_thread_fs_ids, unshare_fs};
+use crate::sys::fs::{make_mount_read_only, unshare_fs};
 use crate::thread;
 
-/// The staged directories could not be attached to the container, or detached from it.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// The staged directories could not be given to the container's root.
-    #[error("could not give the session's directories to the container's root")]
-    Own(#[source] io::Error),
-    /// The staged directory could not be made into a mount.
-    #[error("could not clone the staged `{path}` as a read-only mount")]
-    Clone {
-        /// Where it was to show.
-        path: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A thread could not be started, or could not enter the container's mount namespace.
-    #[error("could not enter the container's mount namespace")]
-    Enter(#[source] io::Error),
-    /// A symbolic link stands where a directory was to be.
-    #[error("`{path}` in the container is a symbolic link; it is not followed")]
-    Symlink {
-        /// The path inside.
-        path: String,
-    },
-    /// Something else than a directory stands there.
-    #[error("`{path}` in the container is not a directory")]
-    NotADirectory {
-        /// The path inside.
-        path: String,
-    },
-    /// The directory has entries that the mount would hide.
-    #[error(
-        "`{path}` in the container already holds `{entry}`, which the session's mount would hide"
-    )]
-    Occupied {
-        /// The path inside.
-        path: &'static str,
-        /// The first entry found.
-        entry: String,
-    },
-    /// The mount point is missing and could not be made.
-    #[error("`{path}` is missing in the container and could not be made")]
-    Create {
-        /// The path inside.
-        path: String,
-        /// Why; `EROFS` in a read-only container.
-        #[source]
-        source: io::Error,
-    },
-    /// The path could not be walked or looked at.
-    #[error("could not open `{path}` in the container")]
-    Walk {
-        /// The path inside.
-        path: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The mount could not be put there.
-    #[error("could not mount over `{path}` in the container")]
-    Mount {
-        /// The path inside.
-        path: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The mount could not be taken away.
-    #[error("could not unmount `{path}` in the container")]
-    Unmount {
-        /// The path inside.
-        path: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
 /// A place in the container, and what of the session shows there.
-struct Target<'a> {
+#[derive(Debug)]
+struct Target {
     path: &'static str,
     parent: &'static str,
     name: &'static str,
     /// Which of the session's directories shows there.
     directory: &'static str,
-    staged: BorrowedFd<'a>,
+    staged: DirectoryId,
 }
 
-fn targets(session: &SessionDir) -> [Target<'_>; 2] {
-    [
-        Target {
-            path: "/dev/input",
-            parent: "dev",
-            name: "input",
-            directory: "input",
-            staged: session.input(),
-        },
-        Target {
-            path: "/run/udev",
-            parent: "run",
-            name: "udev",
-            directory: "udev",
-            staged: session.udev(),
-        },
-    ]
+/// The directory in a container's /dev to which links of nodes lead.
+const LINKED: &str = "hotseat";
+const LINKED_PATH: &str = "/dev/hotseat";
+
+fn targets(session: &SessionDir) -> io::Result<Vec<Target>> {
+    let target = |path, parent, name, directory, staged| -> io::Result<Target> {
+        Ok(Target { path, parent, name, directory, staged: id(staged)? })
+    };
+    Ok(vec![
+        target("/dev/input", "dev", "input", "input", session.input())?,
+        target("/run/udev", "run", "udev", "udev", session.udev())?,
+        target(LINKED_PATH, "dev", LINKED, "dev", session.dev())?,
+    ])
+}
+
+impl Target {
+    /// Nodes directly in /dev are more than most devices have: a container that cannot have them gets the others.
+    fn is_optional(&self) -> bool {
+        self.name == LINKED
+    }
 }
 
 /// What [`attach`] did, for [`Attachment::detach`].
 #[derive(Debug, Default)]
 #[must_use = "the mounts stay in the container until `detach` is called"]
 pub struct Attachment {
-    mounted: Vec<&'static str>,
+    /// What shows where: a descriptor of the mount itself, wherever the container has moved it.
+    mounted: Vec<(&'static str, OwnedFd)>,
     created: Vec<(&'static str, &'static str)>,
+    no_links: Option<AttachError>,
 }
 
-/// Puts the session's directories at `/dev/input` and `/run/udev` of a running container. Those that
+/// Puts the session's directories at `/dev/input`, `/dev/hotseat` and `/run/udev` of a running container. Those that
 /// are there already, from an earlier daemon or the container's start, are taken over.
 ///
 /// # Errors
 ///
-/// [`AttachError`]; what was mounted before the failure is taken away again.
+/// [`AttachError`]; what was mounted before the failure is taken away again. That `/dev/hotseat` cannot be there is
+/// no error: see [`Attachment::no_links`].
 pub fn attach(container: &Container, session: &SessionDir) -> Result<Attachment, AttachError> {
     attach_where(container, session, |_| true)
 }
@@ -160,186 +99,162 @@ pub fn attach_nodes(
 fn attach_where(
     container: &Container,
     session: &SessionDir,
-    wanted: fn(&Target<'_>) -> bool,
+    wanted: fn(&Target) -> bool,
 ) -> Result<Attachment, AttachError> {
     let (uid, gid) = container.root_ids();
     session.give_to(uid, gid).map_err(AttachError::Own)?;
-    let targets: Vec<_> = targets(session).into_iter().filter(wanted).collect();
-    let trees: Vec<_> = targets.iter().map(|target| clone_read_only(session, target)).collect();
-    in_mount_namespace(container, || {
+    let targets: Vec<_> =
+        targets(session).map_err(AttachError::Own)?.into_iter().filter(wanted).collect();
+    let trees: Result<Vec<_>, _> =
+        targets.iter().map(|target| clone_read_only(session, target)).collect();
+    let trees = trees?;
+    let work = move |inside: &Inside| {
         let mut attachment = Attachment::default();
         for (target, tree) in targets.iter().zip(trees) {
-            let done = tree.and_then(|tree| attach_one(container, target, &tree, &mut attachment));
-            if let Err(error) = done {
-                // The first error is the one to report; what can be undone is.
-                let _ = detach_all(container, session, &attachment);
-                return Err(error);
+            match attach_one(inside, target, tree, &mut attachment) {
+                Err(error) if target.is_optional() => attachment.no_links = Some(error),
+                Err(error) => {
+                    // The first error is the one to report; what can be undone is.
+                    let _ = detach_all(inside, &attachment);
+                    return Err(error);
+                }
+                Ok(()) => {}
             }
         }
         Ok(attachment)
+    };
+    in_mount_namespace(container, work, |inside, attachment| {
+        let _ = detach_all(inside, &attachment);
     })
 }
 
 impl Attachment {
+    /// Why nodes directly in /dev, such as hidraw nodes, cannot be shown in the container; `None` when they can, by
+    /// [`link_node`].
+    pub fn no_links(&self) -> Option<&AttachError> {
+        self.no_links.as_ref()
+    }
+
     /// Takes the mounts away again, and the directories that were made for them.
     ///
     /// # Errors
     ///
-    /// [`AttachError::Enter`] or [`AttachError::Unmount`]. A container that has ended took its mounts with
-    /// it: nothing needs to be done then.
-    pub fn detach(&self, container: &Container, session: &SessionDir) -> Result<(), AttachError> {
-        in_mount_namespace(container, || detach_all(container, session, self))
+    /// [`AttachError::Enter`], [`AttachError::Hangs`] or [`AttachError::Unmount`]. A container that has ended took
+    /// its mounts with it: nothing needs to be done then.
+    pub fn detach(self, container: &Container) -> Result<(), AttachError> {
+        in_mount_namespace(container, move |inside| detach_all(inside, &self), |_, ()| {})
     }
 }
 
-fn clone_read_only(session: &SessionDir, target: &Target<'_>) -> Result<OwnedFd, AttachError> {
+fn clone_read_only(session: &SessionDir, target: &Target) -> Result<OwnedFd, AttachError> {
     let clone = |source| AttachError::Clone { path: target.path, source };
     let tree = session.clone_read_only(target.directory).map_err(clone)?;
     make_mount_read_only(tree.as_fd()).map_err(clone)?;
     Ok(tree)
 }
 
-fn in_mount_namespace<T: Send>(
+/// Does `work` in the container's mount namespace, and `undo`, if it took too long, when it comes to its end there.
+fn in_mount_namespace<T: Send + 'static>(
     container: &Container,
-    work: impl FnOnce() -> Result<T, AttachError> + Send,
+    work: impl FnOnce(&Inside) -> Result<T, AttachError> + Send + 'static,
+    undo: impl FnOnce(&Inside, T) + Send + 'static,
 ) -> Result<T, AttachError> {
-    let enter_and_work = || {
+    let inside = container.inside().map_err(AttachError::Enter)?;
+    let enter_and_work = move || {
         unshare_fs().map_err(AttachError::Enter)?;
-        move_into_link_name_space(container.mount_namespace(), Some(LinkNameSpaceType::Mount))
+        move_into_link_name_space(inside.mount.as_fd(), Some(LinkNameSpaceType::Mount))
             .map_err(|errno| AttachError::Enter(errno.into()))?;
         umask(Mode::from_raw_mode(0o022));
-        work()
+        work(&inside).map(|done| (inside, done))
     };
-    thread::run("hotseat-attach", enter_and_work).map_err(AttachError::Enter)?
+    let too_late = |result: Result<(Inside, T), AttachError>| {
+        if let Ok((inside, done)) = result {
+            undo(&inside, done);
+        }
+    };
+    on_a_thread(enter_and_work, too_late).map(|(_, done)| done)
+}
+
+/// Does `work` on a thread of its own that may be left behind.
+fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AttachError> + Send + 'static,
+    too_late: impl FnOnce(Result<T, AttachError>) + Send + 'static,
+) -> Result<T, AttachError> {
+    match thread::run_within("hotseat-attach", work, too_late) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(AttachError::Hangs),
+        Err(error) => Err(AttachError::Enter(error)),
+        Ok(result) => result,
+    }
 }
 
 fn attach_one(
-    container: &Container,
-    target: &Target<'_>,
-    tree: &OwnedFd,
+    inside: &Inside,
+    target: &Target,
+    tree: OwnedFd,
     attachment: &mut Attachment,
 ) -> Result<(), AttachError> {
-    let parent = open_or_make(container, container.root(), "", target.parent)?.0;
-    let (point, created) = open_or_make(container, parent.as_fd(), target.parent, target.name)?;
+    let (parent, _) = open_or_make(inside, inside.root.as_fd(), "", target.parent)?;
+    if target.parent == "dev" {
+        links::refuse_the_hosts(inside, parent.as_fd())?;
+    }
+    let (point, created) = open_or_make(inside, parent.as_fd(), target.parent, target.name)?;
     if created {
         attachment.created.push((target.parent, target.name));
     }
-    if is_same_directory(point.as_fd(), target.staged) {
+    let failed = |errno: Errno| walk_error(target.path, errno);
+    if id(point.as_fd()).map_err(failed)? == target.staged {
         // An earlier daemon mounted it, or the container was started with it: ours to take away all the same.
-        attachment.mounted.push(target.path);
+        attachment.mounted.push((target.path, point));
+        if target.is_optional() {
+            links::sweep(parent.as_fd());
+        }
         return Ok(());
     }
-    if let Some(entry) = first_entry(target.path, point.as_fd())? {
+    if let Some(entry) = names(point.as_fd()).map_err(failed)?.next() {
         return Err(AttachError::Occupied { path: target.path, entry });
     }
     move_mount(
-        tree,
+        &tree,
         c"",
         &point,
         c"",
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
     )
     .map_err(|errno| AttachError::Mount { path: target.path, source: errno.into() })?;
-    attachment.mounted.push(target.path);
+    attachment.mounted.push((target.path, tree));
+    // The container may have moved the directory away meanwhile.
+    let shown = open_directory(parent.as_fd(), target.name).map_err(failed)?;
+    if id(shown.as_fd()).map_err(failed)? != target.staged {
+        return Err(AttachError::Mount { path: target.path, source: Errno::STALE.into() });
+    }
     Ok(())
 }
 
-fn detach_all(
-    container: &Container,
-    session: &SessionDir,
-    attachment: &Attachment,
-) -> Result<(), AttachError> {
-    for target in targets(session) {
-        if !attachment.mounted.contains(&target.path) {
-            continue;
-        }
-        let Ok(parent) = open_directory(container.root(), target.parent) else { continue };
-        let Ok(point) = open_directory(parent.as_fd(), target.name) else { continue };
-        // Never unmount anything but our own directory.
-        if !is_same_directory(point.as_fd(), target.staged) {
-            continue;
-        }
-        // By current directory, as the mount's path is the container's to change; this thread has a
+/// Goes on after an error, and returns the first.
+fn detach_all(inside: &Inside, attachment: &Attachment) -> Result<(), AttachError> {
+    let mut result = Ok(());
+    for (path, mounted) in &attachment.mounted {
+        // By current directory: whatever the container has made of the path, this is the mount. The thread has a
         // current directory of its own.
-        fchdir(&point)
-            .and_then(|()| unmount(c".", UnmountFlags::DETACH))
-            .map_err(|errno| AttachError::Unmount { path: target.path, source: errno.into() })?;
+        let unmounted = fchdir(mounted).and_then(|()| unmount(c".", UnmountFlags::DETACH));
+        match unmounted {
+            // The container has unmounted it itself.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(errno) => {
+                result = result.and(Err(AttachError::Unmount { path, source: errno.into() }));
+            }
+        }
+    }
+    if attachment.mounted.iter().any(|(path, _)| *path == LINKED_PATH)
+        && let Ok(dev) = open_directory(inside.root.as_fd(), "dev")
+    {
+        links::sweep(dev.as_fd());
     }
     for &(parent, name) in &attachment.created {
-        if let Ok(parent) = open_directory(container.root(), parent) {
+        if let Ok(parent) = open_directory(inside.root.as_fd(), parent) {
             // Best effort: the container may have put something there since.
             let _ = unlinkat(&parent, name, AtFlags::REMOVEDIR);
         }
     }
-    Ok(())
-}
-
-/// One step down: a directory, never through a link.
-fn open_directory(parent: BorrowedFd<'_>, name: &str) -> rustix::io::Result<OwnedFd> {
-    openat2(
-        parent,
-        name,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    )
-}
-
-/// Opens a directory, making it if it is missing, with the container's root as its owner. Says whether it
-/// was made.
-fn open_or_make(
-    container: &Container,
-    parent: BorrowedFd<'_>,
-    parent_path: &str,
-    name: &str,
-) -> Result<(OwnedFd, bool), AttachError> {
-    let path = || {
-        if parent_path.is_empty() { format!("/{name}") } else { format!("/{parent_path}/{name}") }
-    };
-    let walk_error = |errno| match errno {
-        Errno::LOOP => AttachError::Symlink { path: path() },
-        Errno::NOTDIR => AttachError::NotADirectory { path: path() },
-        errno => AttachError::Walk { path: path(), source: errno.into() },
-    };
-    match open_directory(parent, name) {
-        Ok(directory) => return Ok((directory, false)),
-        Err(Errno::NOENT) => {}
-        Err(errno) => return Err(walk_error(errno)),
-    }
-    // On a file system of a user namespace only its own ids can own files (EOVERFLOW otherwise).
-    let (uid, gid) = container.root_ids();
-    set_thread_fs_ids(uid, gid);
-    let made = mkdirat(parent, name, Mode::from_raw_mode(0o755));
-    set_thread_fs_ids(0, 0);
-    made.map_err(|errno| AttachError::Create { path: path(), source: errno.into() })?;
-    // The container may have replaced it since: the same rules apply.
-    open_directory(parent, name).map(|directory| (directory, true)).map_err(walk_error)
-}
-
-fn is_same_directory(a: BorrowedFd<'_>, b: BorrowedFd<'_>) -> bool {
-    let id = |stat: Stat| (stat.st_dev, stat.st_ino);
-    matches!((fstat(a), fstat(b)), (Ok(a), Ok(b)) if id(a) == id(b))
-}
-
-fn first_entry(
-    path: &'static str,
-    directory: BorrowedFd<'_>,
-) -> Result<Option<String>, AttachError> {
-    let walk_error =
-        |errno: Errno| AttachError::Walk { path: path.to_owned(), source: errno.into() };
-    let readable = openat2(
-        directory,
-        c".",
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::BENEATH,
-    )
-    .map_err(walk_error)?;
-    for entry in Dir::new(readable).map_err(walk_error)? {
-        let name = entry.map_err(walk_error)?.file_name().to_string_lossy().into_owned();
-        if name != "." && name != ".." {
-            return Ok(Some(name));
-        }
-    }
-    Ok(None)
+    result
 }

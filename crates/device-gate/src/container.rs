@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat, stat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
@@ -294,6 +294,29 @@ impl Container {
     pub(crate) fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }
+
+    /// What is needed to change something inside, for a thread that may have to be left behind.
+    pub(crate) fn inside(&self) -> io::Result<Inside> {
+        Ok(Inside {
+            mount: self.mount.try_clone()?,
+            root: self.root.try_clone()?,
+            root_ids: self.root_ids,
+            hosts_dev: stat("/dev")?.st_dev,
+        })
+    }
+}
+
+/// The inside of a container.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    /// Its mount namespace.
+    pub(crate) mount: OwnedFd,
+    /// The root directory of its first process (`O_PATH`).
+    pub(crate) root: OwnedFd,
+    /// The host's ids of its user 0 and group 0.
+    pub(crate) root_ids: (u32, u32),
+    /// The file system of the host's /dev.
+    pub(crate) hosts_dev: u64,
 }
 
 /// The inode number of the initial user namespace: `PROC_USER_INIT_INO` in include/linux/proc_ns.h.

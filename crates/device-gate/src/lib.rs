@@ -10,7 +10,8 @@
 //! 2. **The node** ([`Staging`], [`SessionDir`]): a device node in a directory that belongs to the host,
 //!    with the owner as the container's user namespace maps it.
 //! 3. **The mount** ([`attach`]): that directory, read-only, at `/dev/input` and `/run/udev` in the
-//!    container. After it no path of the container is ever walked again.
+//!    container. After it no path of the container is ever walked again, but for the links to nodes in `/dev` itself
+//!    ([`link_node`]).
 //!
 //! [`Container`] is the handle on a running container; [`probe`] opens a node from inside it, to see what
 //! its programs would see.
@@ -49,7 +50,7 @@ mod thread;
 mod view;
 
 pub use access::{Access, AccessError, Device, DeviceKind, Devices};
-pub use attach::{Attachment, attach, attach_nodes};
+pub use attach::{Attachment, attach, attach_nodes, link_node, unlink_node};
 pub use belonging::{find_cgroups, first_process};
 pub use cgroup::{Cgroup, CgroupError, Cgroups};
 pub use container::{Container, ContainerError};

@@ -1,9 +1,9 @@
-//! A view of the staging file system that is read-only for good.
+//! A view of a session's file system that is read-only for good.
 //!
 //! A mount that is merely read-only can be made writable again by a container with `CAP_SYS_ADMIN`
 //! (`mount_setattr(2)`). A read-only mount that was copied into the mount namespace of a *less privileged* user
 //! namespace is locked so (`MNT_LOCK_READONLY`, fs/namespace.c `lock_mnt_tree`), and so is every clone of it.
-//! So the staging file system is copied into such a namespace once, and what containers get is cloned from there.
+//! So it is copied into such a namespace once, and what containers get is cloned from there.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,12 +23,12 @@ use crate::sys::fs::{unshare_fs, unshare_mounts};
 use crate::sys::probe::spawn_in_new_namespaces;
 use crate::thread;
 
-/// A mount namespace whose root, and only mount, is the staging file system.
+/// A mount namespace whose root, and only mount, is a session's file system.
 #[derive(Debug)]
 pub(crate) struct View(OwnedFd);
 
 impl View {
-    /// Makes a view of the staging file system at `stage`. Nothing of it shows outside.
+    /// Makes a view of the file system at `stage`. Nothing of it shows outside.
     pub(crate) fn make(stage: &Path) -> io::Result<Self> {
         let (child, pid) = thread::run("hotseat-view", || {
             leave_all_but(stage)?;
@@ -41,7 +41,7 @@ impl View {
         Ok(Self(namespace?))
     }
 
-    /// Clones a directory of the view, by its path from the root of the staging file system, as a mount.
+    /// Clones a directory of the view, by its path from the root of the file system, as a mount.
     pub(crate) fn clone_directory(&self, path: &Path) -> io::Result<OwnedFd> {
         thread::run("hotseat-view", || {
             unshare_fs()?;
@@ -54,7 +54,7 @@ impl View {
     }
 }
 
-/// Puts the calling thread into a mount namespace that has nothing but the staging file system, read-only: a copy
+/// Puts the calling thread into a mount namespace that has nothing but that file system, read-only: a copy
 /// of all the host's mounts would keep file systems busy that the host unmounts.
 fn leave_all_but(stage: &Path) -> io::Result<()> {
     unshare_fs()?;

@@ -12,7 +12,7 @@ use device_gate::attach::AttachError;
 use device_gate::probe::{ProbeError, open_in_container};
 use device_gate::{
     Access, Cgroup, Container, ContainerError, Danger, Device, Grants, NewNode, Policy, SessionDir,
-    Staging, StagingError, attach, attach_nodes,
+    Staging, StagingError, attach, attach_nodes, link_node, unlink_node,
 };
 
 const NULL: Device = Device::char(1, 3);
@@ -85,6 +85,10 @@ impl Drop for StandIn {
     }
 }
 
+fn place(session: &SessionDir, device: Device) -> Result<(), StagingError> {
+    session.place(&NewNode { path: "input/event5", device, mode: 0o660, uid: 0, gid: 0 })
+}
+
 /// A staging file system in a temporary directory.
 struct Stage {
     staging: Option<Staging>,
@@ -104,11 +108,6 @@ impl Stage {
 
     fn session(&self) -> SessionDir {
         self.staging().session("s").unwrap()
-    }
-
-    fn place(&self, session: &SessionDir, device: Device) -> Result<(), StagingError> {
-        let node = NewNode { path: "input/event5", device, mode: 0o660, uid: 0, gid: 0 };
-        self.staging().place(session, &node)
     }
 }
 
@@ -152,7 +151,7 @@ fn a_staged_node_opens_in_the_container_exactly_while_granted() {
 
     // /dev/kmsg: outside a container's default policy, and present on every machine.
     let kmsg = Device::char(1, 11);
-    stage.place(&session, kmsg).unwrap();
+    place(&session, kmsg).unwrap();
     let open = || open_in_container(&container, "/dev/input/event5");
     assert_eq!(refused_with(open()), ErrorKind::PermissionDenied);
     let grant = |cgroup: &Cgroup, access| {
@@ -172,7 +171,7 @@ fn a_staged_node_opens_in_the_container_exactly_while_granted() {
 
     session.remove_node("input/event5").unwrap();
     assert_eq!(refused_with(open()), ErrorKind::NotFound);
-    attachment.detach(&container, &session).unwrap();
+    attachment.detach(&container).unwrap();
     assert!(!stand_in.path("dev/input").exists());
     assert!(!stand_in.path("run/udev").exists());
 }
@@ -187,7 +186,7 @@ fn the_container_cannot_change_what_is_staged() {
     let session = stage.session();
     let container = Container::open(stand_in.pid).unwrap();
     let _attachment = attach(&container, &session).unwrap();
-    stage.place(&session, NULL).unwrap();
+    place(&session, NULL).unwrap();
     let attempts = [
         "rm /dev/input/event5",
         "mknod /dev/input/event6 c 1 3",
@@ -225,12 +224,83 @@ fn a_udevd_keeps_its_own_database() {
     let refused = attach(&container, &session).unwrap_err();
     assert!(matches!(refused, AttachError::Occupied { path: "/run/udev", .. }), "{refused:?}");
     let attachment = attach_nodes(&container, &session).unwrap();
-    stage.place(&session, NULL).unwrap();
+    place(&session, NULL).unwrap();
     assert!(stand_in.path("dev/input/event5").exists());
     assert!(!stand_in.path("run/udev/data").exists());
-    attachment.detach(&container, &session).unwrap();
+    attachment.detach(&container).unwrap();
     assert!(!stand_in.path("dev/input").exists());
     assert!(stand_in.path("run/udev/control").exists());
+}
+
+#[test]
+fn a_node_of_dev_itself_shows_by_a_link_and_replaces_nothing() {
+    if skip() {
+        return;
+    }
+    let stand_in = StandIn::start("links", "touch /dev/hidraw1; ln -s hotseat/x /dev/hidraw2");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    let attachment = attach(&container, &session).unwrap();
+    assert!(attachment.no_links().is_none());
+    let node = |path| NewNode { path, device: NULL, mode: 0o666, uid: 0, gid: 0 };
+    for name in ["hidraw0", "hidraw1", "hidraw2"] {
+        session.place(&node(name)).unwrap();
+    }
+    link_node(&container, "hidraw0").unwrap();
+    open_in_container(&container, "/dev/hidraw0").unwrap();
+    for name in ["hidraw1", "hidraw2"] {
+        let taken = link_node(&container, name);
+        assert!(matches!(taken, Err(AttachError::Taken { .. })), "{taken:?}");
+        unlink_node(&container, name).unwrap();
+        assert!(fs::symlink_metadata(stand_in.path("dev").join(name)).is_ok(), "{name} is theirs");
+    }
+    // One that an earlier daemon left.
+    link_node(&container, "hidraw0").unwrap();
+    unlink_node(&container, "hidraw0").unwrap();
+    unlink_node(&container, "hidraw0").unwrap();
+    assert!(!stand_in.path("dev/hidraw0").is_symlink());
+    link_node(&container, "hidraw0").unwrap();
+    attachment.detach(&container).unwrap();
+    assert!(!stand_in.path("dev/hidraw0").is_symlink());
+    assert!(!stand_in.path("dev/hotseat").exists());
+}
+
+#[test]
+fn a_container_without_room_for_links_has_the_rest() {
+    if skip() {
+        return;
+    }
+    let stand_in = StandIn::start("no-links", "mkdir /dev/input; ln -s /etc /dev/hotseat");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    let attachment = attach(&container, &session).unwrap();
+    let why = attachment.no_links();
+    assert!(
+        matches!(why, Some(AttachError::Symlink { path }) if path == "/dev/hotseat"),
+        "{why:?}"
+    );
+    place(&session, NULL).unwrap();
+    open_in_container(&container, "/dev/input/event5").unwrap();
+    attachment.detach(&container).unwrap();
+    assert!(stand_in.path("dev/hotseat").is_symlink());
+}
+
+#[test]
+fn the_hosts_own_dev_is_left_alone() {
+    if skip() {
+        return;
+    }
+    let before = fs::read_dir("/dev").unwrap().count();
+    let stand_in = StandIn::start("hostdev", "umount /dev");
+    let stage = Stage::mount();
+    let session = stage.session();
+    let container = Container::open(stand_in.pid).unwrap();
+    let refused = attach(&container, &session).unwrap_err();
+    assert!(matches!(refused, AttachError::HostDev), "{refused:?}");
+    assert!(matches!(link_node(&container, "hidraw0"), Err(AttachError::HostDev)));
+    assert_eq!(fs::read_dir("/dev").unwrap().count(), before);
 }
 
 #[test]
@@ -290,9 +360,9 @@ fn attaching_again_is_no_second_mount() {
     let container = Container::open(stand_in.pid).unwrap();
     let first = attach(&container, &session).unwrap();
     let second = attach(&container, &session).unwrap();
-    second.detach(&container, &session).unwrap();
+    second.detach(&container).unwrap();
     assert!(!stand_in.path("run/udev/control").exists(), "there was but one mount");
-    first.detach(&container, &session).unwrap();
+    first.detach(&container).unwrap();
     assert!(!stand_in.path("run/udev").exists());
 }
 
@@ -303,11 +373,11 @@ fn a_name_is_placed_once_and_no_private_node_is_left() {
     }
     let stage = Stage::mount();
     let session = stage.session();
-    stage.place(&session, NULL).unwrap();
-    assert!(matches!(stage.place(&session, ZERO), Err(StagingError::Exists { .. })));
-    let new = stage.directory.path().join("stage/.new");
+    place(&session, NULL).unwrap();
+    assert!(matches!(place(&session, ZERO), Err(StagingError::Exists { .. })));
+    let new = stage.directory.path().join("stage/s/.new");
     assert_eq!(fs::read_dir(new).unwrap().count(), 0);
-    for path in ["hidraw0", "input/", "input/..", "input/a/b", "../x"] {
+    for path in ["", ".", "..", "input/", "input/..", "input/a/b", "../x", "snd/seq"] {
         assert!(matches!(session.remove_node(path), Err(StagingError::Place { .. })), "{path}");
     }
 }
@@ -319,7 +389,7 @@ fn a_second_mount_takes_over_and_clears_what_was_left() {
     }
     let mut stage = Stage::mount();
     let session = stage.session();
-    stage.place(&session, NULL).unwrap();
+    place(&session, NULL).unwrap();
     fs::write(session.udev_path().join("data/c1:3"), "V:1\n").unwrap();
     fs::create_dir(session.udev_path().join("tags/seat")).unwrap();
     let path = stage.directory.path().join("stage");
@@ -327,7 +397,7 @@ fn a_second_mount_takes_over_and_clears_what_was_left() {
     drop(stage.staging.take());
     let again = Staging::mount(&path).unwrap();
     assert_eq!(again.sessions().unwrap(), ["s"]);
-    for directory in ["input", "udev/data", "udev/tags"] {
+    for directory in ["input", "dev", "udev/data", "udev/tags"] {
         let directory = stage.directory.path().join("stage/s").join(directory);
         assert_eq!(fs::read_dir(directory).unwrap().count(), 0);
     }

@@ -62,7 +62,7 @@ pub enum StagingError {
         name: String,
     },
     /// A node has a place that is not staged.
-    #[error("no staged directory for `/dev/{path}`: only nodes in /dev/input are staged")]
+    #[error("no staged directory for `/dev/{path}`: only nodes in /dev and /dev/input are staged")]
     Place {
         /// The node's path below /dev.
         path: String,

@@ -1,0 +1,98 @@
+//! Links in the container's /dev, to nodes that are staged for it.
+//!
+//! `/dev` is the container's own, so a node in it cannot be staged as one in `/dev/input` is: a mount over the
+//! whole would take away what is there. What shows there is a symbolic link, `/dev/hidraw3` to `hotseat/hidraw3`. It
+//! comes with one `IN_CREATE`, opens at that instant, and needs no mount of its own, so that it also shows in what
+//! the container's programs have made of its /dev meanwhile (docs/staging.md).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, fstat, readlinkat, symlinkat, unlinkat};
+use rustix::io::Errno;
+
+use super::walk::{as_its_root, names, open_directory, walk_error};
+use super::{AttachError, LINKED, on_a_thread};
+use crate::container::{Container, Inside};
+
+/// Makes `/dev/NAME` in the container a link to the session's node of that name. A link that an earlier daemon left
+/// is made anew; anything else of that name stays as it is.
+///
+/// # Errors
+///
+/// [`AttachError::Taken`], [`AttachError::Link`], and those of walking a container's paths.
+pub fn link_node(container: &Container, name: &str) -> Result<(), AttachError> {
+    let inside = container.inside().map_err(AttachError::Enter)?;
+    let name = name.to_owned();
+    let work = move || link(&inside, &name).map(|()| (inside, name));
+    on_a_thread(work, |result| {
+        if let Ok((inside, name)) = result {
+            let _ = unlink(&inside, &name);
+        }
+    })
+    .map(drop)
+}
+
+/// Removes that link. What is not there, or is not ours, is left alone.
+///
+/// # Errors
+///
+/// [`AttachError::Unlink`], and those of walking a container's paths.
+pub fn unlink_node(container: &Container, name: &str) -> Result<(), AttachError> {
+    let inside = container.inside().map_err(AttachError::Enter)?;
+    let name = name.to_owned();
+    on_a_thread(move || unlink(&inside, &name), |_| {})
+}
+
+/// Removes every link of ours from a container's /dev, as far as that can be done.
+pub(super) fn sweep(dev: BorrowedFd<'_>) {
+    for name in names(dev).into_iter().flatten() {
+        if is_ours(dev, &name) {
+            let _ = unlinkat(dev, &name, AtFlags::empty());
+        }
+    }
+}
+
+fn link(inside: &Inside, name: &str) -> Result<(), AttachError> {
+    let dev = open_dev(inside)?;
+    if is_ours(dev.as_fd(), name) {
+        let _ = unlinkat(&dev, name, AtFlags::empty());
+    }
+    let target = format!("{LINKED}/{name}");
+    as_its_root(inside, || symlinkat(&target, &dev, name)).map_err(|errno| match errno {
+        Errno::EXIST => AttachError::Taken { name: name.to_owned() },
+        errno => AttachError::Link { name: name.to_owned(), source: errno.into() },
+    })
+}
+
+fn unlink(inside: &Inside, name: &str) -> Result<(), AttachError> {
+    let dev = open_dev(inside)?;
+    // Between the look and the removal the container may put something of its own there, and lose that.
+    if !is_ours(dev.as_fd(), name) {
+        return Ok(());
+    }
+    match unlinkat(&dev, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(AttachError::Unlink { name: name.to_owned(), source: errno.into() }),
+    }
+}
+
+/// The container's /dev, which must not be the host's.
+fn open_dev(inside: &Inside) -> Result<OwnedFd, AttachError> {
+    let dev =
+        open_directory(inside.root.as_fd(), "dev").map_err(|errno| walk_error("/dev", errno))?;
+    refuse_the_hosts(inside, dev.as_fd())?;
+    Ok(dev)
+}
+
+/// In a container that was given the host's /dev everything there is the host's.
+pub(super) fn refuse_the_hosts(inside: &Inside, dev: BorrowedFd<'_>) -> Result<(), AttachError> {
+    match fstat(dev) {
+        Ok(dev) if dev.st_dev != inside.hosts_dev => Ok(()),
+        _ => Err(AttachError::HostDev),
+    }
+}
+
+fn is_ours(dev: BorrowedFd<'_>, name: &str) -> bool {
+    readlinkat(dev, name, Vec::new())
+        .is_ok_and(|target| target.to_bytes() == format!("{LINKED}/{name}").as_bytes())
+}

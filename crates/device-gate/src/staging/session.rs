@@ -1,0 +1,236 @@
+//! The staged directories of one session.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{
+    AtFlags, CWD, Dev, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, linkat, makedev,
+    mknodat, openat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+
+use super::{StagingError, prepare};
+use crate::access::{Device, DeviceKind};
+use crate::view::View;
+
+/// A node to be placed.
+#[derive(Debug, Clone, Copy)]
+pub struct NewNode<'a> {
+    /// Its path below `/dev`, such as `input/event5` or `hidraw0`.
+    pub path: &'a str,
+    /// Its device.
+    pub device: Device,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, as numbered on the host.
+    pub uid: u32,
+    /// Group, as numbered on the host.
+    pub gid: u32,
+}
+
+/// The staged directories of one session.
+#[derive(Debug)]
+pub struct SessionDir {
+    path: PathBuf,
+    view: View,
+    new: OwnedFd,
+    made: AtomicU64,
+    input: OwnedFd,
+    dev: OwnedFd,
+    udev: OwnedFd,
+}
+
+/// What containers see.
+const SHOWN: [&str; 5] = ["input", "dev", "udev", "udev/data", "udev/tags"];
+
+impl SessionDir {
+    /// Makes, or finds, what is in the session's file system at `path`.
+    pub(super) fn open(path: PathBuf) -> Result<Self, StagingError> {
+        for directory in SHOWN.iter().chain(&[".new"]) {
+            let directory = path.join(directory);
+            match fs::create_dir(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(StagingError::Prepare { path: directory, source: error });
+                }
+                _ => {}
+            }
+            // Whatever our umask: any user of the container may look.
+            fs::set_permissions(&directory, Permissions::from_mode(0o755))
+                .map_err(prepare(&directory))?;
+        }
+        // libudev receives events only if this file exists when a monitor is made; its kind does not matter
+        // (sd-device/device-monitor.c, device_monitor_new_full).
+        // A socket without a listener, as that of a udevd that has ended: whoever calls it is refused at once.
+        let control = path.join("udev/control");
+        match mknodat(CWD, &control, FileType::Socket, Mode::from_raw_mode(0o600), 0) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => {
+                return Err(StagingError::Prepare { path: control, source: errno.into() });
+            }
+        }
+        let view = View::make(&path)
+            .map_err(|source| StagingError::Lock { path: path.clone(), source })?;
+        Ok(Self {
+            view,
+            new: open_directory(&path.join(".new"))?,
+            made: AtomicU64::new(0),
+            input: open_directory(&path.join("input"))?,
+            dev: open_directory(&path.join("dev"))?,
+            udev: open_directory(&path.join("udev"))?,
+            path,
+        })
+    }
+
+    /// The directory that shows at `/run/udev`.
+    pub fn udev_path(&self) -> PathBuf {
+        self.path.join("udev")
+    }
+
+    /// The directory that shows at `/dev/input`.
+    pub fn input_path(&self) -> PathBuf {
+        self.path.join("input")
+    }
+
+    /// Gives what the container will see to its root, as numbered here: in a user namespace it would be nobody's.
+    /// The mounts are read-only whoever is the owner, and on the host nobody but root gets past the root of
+    /// [`Staging`](super::Staging), which is mode 0700.
+    pub(crate) fn give_to(&self, uid: u32, gid: u32) -> io::Result<()> {
+        for path in SHOWN.iter().chain(&["udev/control"]) {
+            lchown(self.path.join(path), Some(uid), Some(gid))?;
+        }
+        Ok(())
+    }
+
+    /// One of its directories as a mount that can never be written through.
+    pub(crate) fn clone_read_only(&self, directory: &str) -> io::Result<OwnedFd> {
+        self.view.clone_directory(Path::new(directory))
+    }
+
+    pub(crate) fn input(&self) -> BorrowedFd<'_> {
+        self.input.as_fd()
+    }
+
+    pub(crate) fn dev(&self) -> BorrowedFd<'_> {
+        self.dev.as_fd()
+    }
+
+    pub(crate) fn udev(&self) -> BorrowedFd<'_> {
+        self.udev.as_fd()
+    }
+
+    /// Makes a node under a private name, with its final owner and mode, and links it to its own name. A watcher in
+    /// the container sees one `IN_CREATE`, of a node that opens at that instant: `rename(2)` would give
+    /// `IN_MOVED_TO`, which GLFW and others ignore, and a `chmod(2)` in place gives `IN_ATTRIB`, on which Wine
+    /// reconnects.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Place`], [`StagingError::Exists`], [`StagingError::Node`]; nothing is left then.
+    pub fn place(&self, node: &NewNode<'_>) -> Result<(), StagingError> {
+        let (directory, name) = self.find(node.path)?;
+        let private = self.made.fetch_add(1, Ordering::Relaxed).to_string();
+        let linked = self
+            .make(&private, node)
+            .and_then(|()| linkat(&self.new, &private, directory, name, AtFlags::empty()));
+        let cleaned = match unlinkat(&self.new, &private, AtFlags::empty()) {
+            // It could not even be made.
+            Err(Errno::NOENT) => Ok(()),
+            cleaned => cleaned,
+        };
+        match linked.and(cleaned) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => Err(StagingError::Exists { path: node.path.to_owned() }),
+            Err(errno) => Err(StagingError::Node {
+                path: node.path.to_owned(),
+                device: node.device,
+                source: errno.into(),
+            }),
+        }
+    }
+
+    fn make(&self, private: &str, node: &NewNode<'_>) -> rustix::io::Result<()> {
+        let file_type = match node.device.kind {
+            DeviceKind::Block => FileType::BlockDevice,
+            DeviceKind::Char => FileType::CharacterDevice,
+        };
+        let dev: Dev = makedev(node.device.major, node.device.minor);
+        mknodat(&self.new, private, file_type, Mode::empty(), dev)?;
+        let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+        chownat(&self.new, private, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        chmodat(&self.new, private, Mode::from_raw_mode(node.mode), AtFlags::empty())
+    }
+
+    /// Takes a node away by its path below `/dev`. A node that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Place`], [`StagingError::Remove`].
+    pub fn remove_node(&self, path: &str) -> Result<(), StagingError> {
+        let (directory, name) = self.find(path)?;
+        match unlinkat(directory, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => {
+                Err(StagingError::Remove { path: self.path.join(path), source: errno.into() })
+            }
+        }
+    }
+
+    /// Removes every node, record and tag, and keeps the directories.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Remove`].
+    pub fn clear(&self) -> Result<(), StagingError> {
+        for directory in [".new", "input", "dev", "udev/data", "udev/tags"] {
+            let directory = self.path.join(directory);
+            for entry in fs::read_dir(&directory).map_err(remove(&directory))? {
+                let entry = entry.map_err(remove(&directory))?.path();
+                let removed = match fs::symlink_metadata(&entry) {
+                    Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&entry),
+                    _ => fs::remove_file(&entry),
+                };
+                removed.map_err(remove(&entry))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the whole directory.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Remove`].
+    pub fn delete(self) -> Result<(), StagingError> {
+        // For whoever still has it mounted. A container that has made it read-only keeps what was in it.
+        let _ = self.clear();
+        unmount(&self.path, UnmountFlags::DETACH)
+            .map_err(|errno| remove(&self.path)(errno.into()))?;
+        fs::remove_dir(&self.path).map_err(remove(&self.path))
+    }
+
+    /// The staged directory and the name in it of a path below `/dev`: in `/dev/input`, or in `/dev` itself.
+    fn find<'a>(&self, path: &'a str) -> Result<(BorrowedFd<'_>, &'a str), StagingError> {
+        let (directory, name) = match path.strip_prefix("input/") {
+            Some(name) => (self.input(), name),
+            None => (self.dev(), path),
+        };
+        if name.is_empty() || name.starts_with('.') || name.contains('/') {
+            return Err(StagingError::Place { path: path.to_owned() });
+        }
+        Ok((directory, name))
+    }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, StagingError> {
+    openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| StagingError::Prepare { path: path.to_owned(), source: errno.into() })
+}
+
+fn remove(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
+    move |source| StagingError::Remove { path: path.to_owned(), source }
+}

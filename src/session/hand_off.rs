@@ -1,0 +1,70 @@
+//! The hand-off: a session goes to another container, with its devices (docs/plug.md).
+//!
+//! A device is never handed over as it is: what a program has open stays open when its grant is revoked, and the old
+//! container would go on reading. Its kernel device is destroyed, which nobody survives, and one of the same identity
+//! is made in the same slot for the new container.
+
+use device_gate::Container;
+
+use super::door;
+use super::error::Error;
+use super::plug::{self, PlugRequest};
+use super::state::{Plugged, State};
+use crate::engine::{Engine, chain};
+use crate::runtime::ContainerRef;
+
+/// Moves the session. When that fails it is back in the old container, with its devices made anew; if even that
+/// fails, it has no container, and the devices wait for the next one.
+pub(super) fn hand_off(
+    engine: &Engine,
+    state: &mut State,
+    reference: ContainerRef,
+    container: Container,
+) -> Result<(), Error> {
+    // What can be known beforehand disturbs nobody.
+    door::check(engine, state, &reference, &container)?;
+    let devices: Vec<PlugRequest> = state.slots.values().map(Plugged::request).collect();
+    let (old, closed) = door::close(engine, state);
+    // With its mounts still there the old container would see the session's next nodes.
+    closed.map_err(|error| not_moved(state, error))?;
+
+    let Err(error) = settle(engine, state, reference, container, &devices) else { return Ok(()) };
+    let (_, closed) = door::close(engine, state);
+    let back = closed.and_then(|()| match old {
+        Some((reference, container)) => settle(engine, state, reference, container, &devices),
+        None => Ok(()),
+    });
+    if let Err(error) = back {
+        tracing::warn!(
+            session = state.name,
+            error = chain(&error),
+            "the session has no container now"
+        );
+        let _ = door::close(engine, state);
+        let waiting = devices.into_iter().filter_map(|device| Some((device.slot?, device)));
+        state.waiting.extend(waiting);
+    }
+    Err(not_moved(state, error))
+}
+
+fn settle(
+    engine: &Engine,
+    state: &mut State,
+    reference: ContainerRef,
+    container: Container,
+    devices: &[PlugRequest],
+) -> Result<(), Error> {
+    door::open(engine, state, reference, container)?;
+    for device in devices {
+        plug::plug(engine, state, device.clone())?;
+    }
+    Ok(())
+}
+
+fn not_moved(state: &State, error: Error) -> Error {
+    let now = match &state.door {
+        Some(door) => format!("it is back in `{}`", door.reference),
+        None => "it has no container now, and its devices wait for the next one".to_owned(),
+    };
+    Error::NotMoved { session: state.name.clone(), now, source: Box::new(error) }
+}

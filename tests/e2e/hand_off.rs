@@ -1,0 +1,138 @@
+//! A session goes to another container, and what the old one has open is dead.
+
+use serde_json::Value;
+
+use crate::harness::{Container, Daemon, Program};
+
+/// Reads a node until it cannot be read any more, and says what it read and why it ended.
+fn reader(container: &Container, node: &str) -> Program {
+    let script = format!(
+        "import os\n\
+         node = os.open('{node}', os.O_RDONLY)\n\
+         print('reading', flush=True)\n\
+         try:\n    \
+             while True: print('read', len(os.read(node, 4096)), flush=True)\n\
+         except OSError as error: print('ended', error.errno, flush=True)"
+    );
+    let mut reader = container.python(&script);
+    reader.expect("reading");
+    reader
+}
+
+/// What is to stay the same in a hand-off.
+fn identity(session: &Value) -> Vec<(u64, String, String)> {
+    let devices = session["devices"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    devices
+        .map(|it| (it["slot"].as_u64().unwrap(), text(&it["profile"]), text(&it["name"])))
+        .collect()
+}
+
+fn move_to(daemon: &Daemon, reference: &str) -> (u16, Value) {
+    let body = serde_json::json!({ "container": reference }).to_string();
+    daemon.call("POST", "/v1/sessions/s/move", &body)
+}
+
+#[test]
+fn what_the_old_container_has_open_is_dead_and_the_new_one_plays() {
+    let daemon = Daemon::start();
+    let [old, new] = ["old", "new"].map(Container::start);
+    let before = old.sh("ls -A /dev /run");
+    daemon.hotseat(&["session", "add", "s", "--container", &old.reference()]);
+    let pad = daemon.plug("s", "dualsense-bt");
+    daemon.hotseat(&["plug", "s", "xbox-one", "--slot", "5", "--name", "Zoë's pad"]);
+    let shown = daemon.json(&["session", "show", "s"]);
+    let uniq = "cat /sys/class/input/event*/device/uniq | sort -u | grep :";
+    let address = old.sh(uniq);
+
+    let mut event = reader(&old, &pad.node("event"));
+    let mut hidraw = reader(&old, &pad.node("hidraw"));
+    daemon.hotseat(&["send", "s", "0", "south=1"]);
+    event.expect("read");
+    hidraw.expect("read");
+
+    daemon.hotseat(&["session", "move", "s", &new.reference()]);
+    // ENODEV; hidraw says EIO (drivers/hid/hidraw.c, hidraw_read).
+    event.expect("ended 19");
+    hidraw.expect("ended 5");
+    assert_eq!(old.sh("ls -A /dev /run"), before);
+    let moved = daemon.json(&["session", "show", "s"]);
+    assert_eq!(moved["container"]["reference"], new.reference());
+    assert_eq!(identity(&moved), identity(&shown));
+    assert_eq!(new.sh(uniq), address, "the pad has its address still");
+
+    let pads = moved["devices"][0]["nodes"].as_array().unwrap();
+    let node = |name: &str| {
+        let paths = pads.iter().map(|node| node["path"].as_str().unwrap());
+        paths.clone().find(|path| path.contains(name)).unwrap().to_owned()
+    };
+    let mut event = reader(&new, &node("event"));
+    let mut hidraw = reader(&new, &node("hidraw"));
+    daemon.hotseat(&["send", "s", "0", "south=1"]);
+    event.expect("read");
+    hidraw.expect("read");
+    // Nor by a node of its own making can the old container have it.
+    let event_minor = pads.iter().find(|it| it["path"] == *node("event")).unwrap();
+    let refused =
+        old.try_sh(&format!("mknod /tmp/try c 13 {}; exec 3<>/tmp/try", event_minor["minor"]));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("not permitted"), "{refused:?}");
+
+    // Taking a device away is no different.
+    daemon.hotseat(&["unplug", "s", "0"]);
+    event.expect("ended 19");
+    hidraw.expect("ended 5");
+}
+
+#[test]
+fn a_move_that_cannot_be_leaves_the_session_where_it_is() {
+    let daemon = Daemon::start();
+    let [home, link, other] = ["home", "link", "other"].map(Container::start);
+    daemon.hotseat(&["session", "add", "s", "--container", &home.reference()]);
+    daemon.hotseat(&["session", "add", "t", "--container", &other.reference()]);
+    let pad = daemon.plug("s", "xbox-one");
+    let mut event = reader(&home, &pad.node("event"));
+    let shown = daemon.json(&["session", "show", "s"]);
+    link.sh("ln -s /etc /dev/input");
+    for (to, status, code) in [
+        ("docker:nobody", 404, "container-not-found"),
+        ("nonsense", 400, "container-reference"),
+        (&home.reference(), 409, "session-has-container"),
+        (&link.reference(), 409, "mount-point-refused"),
+        (&other.reference(), 409, "network-shared"),
+    ] {
+        let (found, problem) = move_to(&daemon, to);
+        assert_eq!((found, problem["code"].as_str()), (status, Some(code)), "{to}: {problem}");
+    }
+    assert_eq!(daemon.json(&["session", "show", "s"]), shown);
+    daemon.hotseat(&["send", "s", "0", "south=1"]);
+    event.expect("read");
+
+    // What shows only when it is tried: the new container's /run has no room for a directory.
+    let full = Container::start_with("full", "--tmpfs /run:nr_inodes=1", "");
+    let (status, problem) = move_to(&daemon, &full.reference());
+    assert_eq!((status, problem["code"].as_str()), (409, Some("mount-point-missing")), "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains(&format!("it is back in `{}`", home.reference())), "{detail}");
+    event.expect("ended 19");
+    let back = daemon.json(&["session", "show", "s"]);
+    assert_eq!(back["container"], shown["container"]);
+    assert_eq!(identity(&back), identity(&shown));
+    let node = back["devices"][0]["nodes"][0]["path"].as_str().unwrap();
+    let mut event = reader(&home, node);
+    daemon.hotseat(&["send", "s", "0", "south=1"]);
+    event.expect("read");
+    assert_eq!(full.sh("ls -A /run; ls /dev | grep -c -e input -e hotseat || true").trim(), "0");
+}
+
+#[test]
+fn a_session_without_a_container_goes_to_one_too() {
+    let daemon = Daemon::start();
+    let container = Container::start("first");
+    daemon.hotseat(&["session", "add", "s"]);
+    let (status, session) = move_to(&daemon, &container.reference());
+    assert_eq!(
+        (status, session["container"]["reference"].as_str()),
+        (200, Some(&*container.reference()))
+    );
+    daemon.plug("s", "mouse");
+}

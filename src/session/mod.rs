@@ -9,6 +9,7 @@ mod device;
 mod door;
 mod error;
 mod feedback;
+pub mod holders;
 pub(crate) mod journal;
 mod plug;
 mod registry;

@@ -21,3 +21,4 @@ mod profiles;
 mod receivers;
 mod sandbox;
 mod service;
+mod who;

@@ -205,6 +205,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "announce",
             "the daemon needs CAP_NET_ADMIN and CAP_SYS_ADMIN on the host",
         ),
+        Error::Holders(_) => (S::INTERNAL_SERVER_ERROR, "holders", "is /proc mounted?"),
         Error::LookForUdevd(_) => {
             (S::INTERNAL_SERVER_ERROR, "udevd", "did the container end? is /proc mounted?")
         }

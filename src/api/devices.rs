@@ -10,6 +10,7 @@ use super::Shared;
 use super::body::{Json, Path};
 use crate::problem::Problem;
 use crate::profiles;
+use crate::session::holders::{self, Holder};
 use crate::session::view::Device;
 use crate::session::{Error, PlugRequest};
 
@@ -93,4 +94,20 @@ pub(super) async fn input(
 ) -> Result<StatusCode, Problem> {
     sessions.input(&session, slot, &new.events).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who has a device open, in its container or on the host.
+#[utoipa::path(
+    get, path = "/v1/sessions/{session}/devices/{slot}/holders",
+    params(("session" = String, Path), ("slot" = u8, Path)),
+    responses((status = 200, body = Vec<Holder>), (status = "default", body = Problem))
+)]
+pub(super) async fn holders(
+    State(sessions): State<Shared>,
+    Path((session, slot)): Path<(String, u8)>,
+) -> Result<axum::Json<Vec<Holder>>, Problem> {
+    let device = sessions.show(&session)?.devices.into_iter().find(|device| device.slot == slot);
+    let device = device.ok_or(Error::SlotEmpty { session, slot })?;
+    let found = tokio::task::spawn_blocking(move || holders::holders(&device));
+    Ok(axum::Json(found.await.map_err(|_| Error::Lost)?.map_err(Error::Holders)?))
 }

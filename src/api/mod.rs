@@ -53,6 +53,7 @@ type Shared = Arc<Sessions>;
         devices::plug,
         devices::unplug,
         devices::input,
+        devices::holders,
         events::events,
         host::profiles,
         host::doctor,
@@ -82,6 +83,7 @@ pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
         .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
         .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))
+        .route("/v1/sessions/{session}/devices/{slot}/holders", get(devices::holders))
         .route("/v1/events", get(events::events))
         .route("/v1/profiles", get(host::profiles))
         .route("/v1/doctor", get(host::doctor))

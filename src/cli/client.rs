@@ -15,6 +15,7 @@ use super::messages::Messages;
 use crate::api::types::{NewContainer, NewDevice, NewInput, NewSession, ProfileView};
 use crate::doctor::Check;
 use crate::problem::Problem;
+use crate::session::holders::Holder;
 use crate::session::view::{Device, Session};
 
 /// A request got no answer, or not the one asked for.
@@ -126,6 +127,10 @@ impl Client {
     pub(super) async fn send(&self, session: &str, slot: u8, events: Vec<String>) -> Result<()> {
         let path = session_path(session, &format!("/devices/{slot}/input"));
         self.call(Method::POST, &path, &NewInput { events }).await
+    }
+
+    pub(super) async fn holders(&self, session: &str, slot: u8) -> Result<Vec<Holder>> {
+        self.get(&session_path(session, &format!("/devices/{slot}/holders"))).await
     }
 
     pub(super) async fn profiles(&self) -> Result<Vec<ProfileView>> {

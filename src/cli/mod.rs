@@ -69,6 +69,15 @@ enum Command {
     Cdi(cdi::CdiArgs),
     /// List what is plugged.
     Ls(Json),
+    /// List the processes that have a device open, in its container or on the host.
+    Who {
+        /// The session.
+        session: String,
+        /// The device's slot.
+        slot: u8,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Print what happens, as it happens, until the daemon ends.
     Watch {
         /// Only of this session.
@@ -258,6 +267,9 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Unplug { session, slot } => client.unplug(&session, slot).await?,
             Command::Send { session, slot, events } => client.send(&session, slot, events).await?,
+            Command::Who { session, slot, json } => {
+                output::holders(&client.holders(&session, slot).await?, json.json)?;
+            }
             Command::Watch { session, since, json } => {
                 let show = |event: &str, id: Option<&str>, data: &str| {
                     output::event(event, id, data, json.json);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::api::types::ProfileView;
 use crate::doctor::{Check, Status};
 use crate::profiles::Backend;
+use crate::session::holders::Holder;
 use crate::session::view::{ContainerView, Device, Mount, Session, Waiting};
 
 pub(super) fn line(text: &str) {
@@ -57,6 +58,17 @@ pub(super) fn sessions(sessions: &[Session], as_json: bool) -> Result<()> {
     for session in sessions {
         let (container, pid) = container(session);
         println!("{:<20} {container:<28} {pid:>7} {:>7}", session.name, session.devices.len());
+    }
+    Ok(())
+}
+
+pub(super) fn holders(holders: &[Holder], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(holders);
+    }
+    println!("{:>7} {:<16} NODE", "PID", "COMMAND");
+    for Holder { node, pid, command } in holders {
+        println!("{pid:>7} {command:<16} {node}");
     }
     Ok(())
 }

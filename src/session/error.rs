@@ -20,6 +20,9 @@ use crate::runtime::{RefError, ResolveError};
 /// A request to a session failed; nothing of it is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The processes of this host could not be looked at.
+    #[error("could not look who has the device open")]
+    Holders(#[source] io::Error),
     /// The id of an event is not one.
     #[error("there is no such event")]
     EventId(#[source] PositionError),

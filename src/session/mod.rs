@@ -10,6 +10,7 @@ mod door;
 mod error;
 mod feedback;
 mod hand_off;
+pub mod holders;
 pub(crate) mod journal;
 mod plug;
 mod registry;

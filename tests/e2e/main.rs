@@ -25,3 +25,4 @@ mod ready;
 mod receivers;
 mod sandbox;
 mod service;
+mod who;

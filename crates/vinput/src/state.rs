@@ -37,7 +37,10 @@ struct Place {
 /// The events of one `write(2)`, encoded.
 #[derive(Debug)]
 struct Report {
-    records: Vec<[u8; Event::SIZE]>,
+    /// As many as there can be in a frame; all without a time.
+    records: Box<[[u8; Event::SIZE]]>,
+    /// How many of them are in the frame.
+    count: usize,
 }
 
 impl State {
@@ -47,7 +50,7 @@ impl State {
             places: Vec::new(),
             dirty: Vec::new(),
             touch: profile.contacts().map(Touch::new),
-            report: Report { records: Vec::new() },
+            report: Report { records: Box::default(), count: 0 },
         };
         let mut wheels = Vec::new();
         for control in profile.own_controls() {
@@ -67,7 +70,7 @@ impl State {
         // A wheel reports two events.
         let touch = state.touch.as_ref().map_or(0, Touch::most_events);
         let most = 2 * state.places.len() + touch + 1;
-        state.report.records.reserve_exact(most);
+        state.report.records = vec![[0; Event::SIZE]; most].into();
         state
     }
 
@@ -81,40 +84,42 @@ impl State {
     /// (`input_get_disposition` in drivers/input/input.c).
     pub(crate) fn apply(&mut self, frame: &Frame) -> &[u8] {
         for input in frame.inputs() {
-            self.set(input);
+            let at = input.place as usize;
+            match self.places.get_mut(at) {
+                Some(place) if place.code == input.code => {
+                    place.set(input.value);
+                    self.dirty[at / 64] |= 1 << (at % 64);
+                }
+                _ => self.set_elsewhere(input),
+            }
         }
-        self.report.records.clear();
-        self.report_contacts();
+        self.report.count = 0;
+        if self.touch.is_some() {
+            self.report_contacts();
+        }
         self.report_places();
-        if !self.report.records.is_empty() {
+        if self.report.count > 0 {
             self.report.push(Event::SYN_REPORT);
         }
-        self.report.records.as_flattened()
+        self.report.records[..self.report.count].as_flattened()
     }
 
-    fn set(&mut self, input: &Input) {
-        match (input.slot, &mut self.touch) {
-            (None, _) => self.set_code(input.index, input.code, input.value),
+    /// Sets what is no control of the device as a whole.
+    #[cold]
+    fn set_elsewhere(&mut self, input: &Input) {
+        match (input.slot(), &mut self.touch) {
+            (None, _) => self.set_code(input.code, input.value),
             (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
             (Some(_), None) => {}
         }
     }
 
-    /// `index` is where the code is, if it is of a control of this device; if not, it is looked for.
-    fn set_code(&mut self, index: usize, code: EventCode, value: i32) {
-        let at = match self.places.get(index) {
-            Some(place) if place.code == code => index,
-            _ => match self.places.iter().position(|place| place.code == code) {
-                Some(at) => at,
-                None => return,
-            },
-        };
-        let place = &mut self.places[at];
-        place.value = match code.kind {
-            EventType::Rel => place.value.saturating_add(value),
-            _ => value,
-        };
-        self.dirty[at / 64] |= 1 << (at % 64);
+    /// Sets a code of the device, if it has it.
+    fn set_code(&mut self, code: EventCode, value: i32) {
+        if let Some(at) = self.places.iter().position(|place| place.code == code) {
+            self.places[at].set(value);
+            self.dirty[at / 64] |= 1 << (at % 64);
+        }
     }
 
     fn report_contacts(&mut self) {
@@ -122,16 +127,17 @@ impl State {
         let Some(mut touch) = self.touch.take() else { return };
         let report = &mut self.report;
         if touch.report(|event| report.push(event)) {
-            touch.emulate(|code, value| self.set_code(usize::MAX, code, value));
+            touch.emulate(|code, value| self.set_code(code, value));
         }
         self.touch = Some(touch);
     }
 
     fn report_places(&mut self) {
         for (word, bits) in self.dirty.iter_mut().enumerate() {
-            while *bits != 0 {
+            let mut bits = std::mem::take(bits);
+            while bits != 0 {
                 let at = word * 64 + bits.trailing_zeros() as usize;
-                *bits &= *bits - 1;
+                bits &= bits - 1;
                 self.places[at].report(&mut self.report);
             }
         }
@@ -139,23 +145,37 @@ impl State {
 }
 
 impl Place {
+    #[inline]
+    fn set(&mut self, value: i32) {
+        self.value = match self.code.kind {
+            EventType::Rel => self.value.saturating_add(value),
+            _ => value,
+        };
+    }
+
+    #[inline]
     fn report(&mut self, report: &mut Report) {
         let EventCode { kind, code } = self.code;
         if kind == EventType::Rel {
-            let value = std::mem::take(&mut self.value);
-            if value == 0 {
-                return;
-            }
-            report.push(Event { kind: kind as u16, code, value });
-            if let Some((wheel, turned)) = &mut self.wheel {
-                let detents = detents(turned, value);
-                if detents != 0 {
-                    report.push(Event { kind: kind as u16, code: wheel.code, value: detents });
-                }
-            }
+            self.report_motion(report);
         } else if self.value != self.reported {
             self.reported = self.value;
             report.push(Event { kind: kind as u16, code, value: self.value });
+        }
+    }
+
+    fn report_motion(&mut self, report: &mut Report) {
+        let EventCode { kind, code } = self.code;
+        let value = std::mem::take(&mut self.value);
+        if value == 0 {
+            return;
+        }
+        report.push(Event { kind: kind as u16, code, value });
+        if let Some((wheel, turned)) = &mut self.wheel {
+            let detents = detents(turned, value);
+            if detents != 0 {
+                report.push(Event { kind: kind as u16, code: wheel.code, value: detents });
+            }
         }
     }
 }
@@ -172,8 +192,13 @@ fn detents(turned: &mut i32, units: i32) -> i32 {
 }
 
 impl Report {
+    #[inline]
     fn push(&mut self, event: Event) {
-        self.records.push(event.encode());
+        // There is room for all that can be new in a frame.
+        if let Some(record) = self.records.get_mut(self.count) {
+            event.write(record);
+            self.count += 1;
+        }
     }
 }
 

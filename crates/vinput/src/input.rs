@@ -127,7 +127,9 @@ impl Frame {
             ControlKind::Key | ControlKind::Contact if value == 0.0 => 0,
             ControlKind::Key | ControlKind::Contact if value == 1.0 => 1,
             ControlKind::Key | ControlKind::Contact => return Err(refused("0 or 1".to_owned())),
-            ControlKind::Absolute(axis) if (axis.lowest()..=1.0).contains(&value) => axis.units(value),
+            ControlKind::Absolute(axis) if (axis.lowest()..=1.0).contains(&value) => {
+                axis.units(value)
+            }
             ControlKind::Absolute(axis) => {
                 return Err(refused(format!("{} to 1", axis.lowest())));
             }

@@ -19,8 +19,11 @@ pub(crate) struct State {
     /// A bit per place that may have something new.
     dirty: Vec<u64>,
     touch: Option<Touch>,
-    report: Report,
+    /// Room for as many events as a frame can have; all without a time.
+    records: Box<[Record]>,
 }
+
+type Record = [u8; Event::SIZE];
 
 /// One code of the device.
 #[derive(Debug)]
@@ -34,13 +37,9 @@ struct Place {
     wheel: Option<(EventCode, i32)>,
 }
 
-/// The events of one `write(2)`, encoded.
-#[derive(Debug)]
-struct Report {
-    /// As many as there can be in a frame; all without a time.
-    records: Box<[[u8; Event::SIZE]]>,
-    /// How many of them are in the frame.
-    count: usize,
+/// The events of one `write(2)`, encoded one after the other.
+struct Report<'a> {
+    free: std::slice::IterMut<'a, Record>,
 }
 
 impl State {
@@ -50,7 +49,7 @@ impl State {
             places: Vec::new(),
             dirty: Vec::new(),
             touch: profile.contacts().map(Touch::new),
-            report: Report { records: Box::default(), count: 0 },
+            records: Box::default(),
         };
         let mut wheels = Vec::new();
         for control in profile.own_controls() {
@@ -70,7 +69,7 @@ impl State {
         // A wheel reports two events.
         let touch = state.touch.as_ref().map_or(0, Touch::most_events);
         let most = 2 * state.places.len() + touch + 1;
-        state.report.records = vec![[0; Event::SIZE]; most].into();
+        state.records = vec![[0; Event::SIZE]; most].into();
         state
     }
 
@@ -83,63 +82,63 @@ impl State {
     /// `SYN_REPORT`, or nothing. Codes that the device does not have are ignored, as the kernel does
     /// (`input_get_disposition` in drivers/input/input.c).
     pub(crate) fn apply(&mut self, frame: &Frame) -> &[u8] {
+        let (places, dirty) = (&mut self.places[..], &mut self.dirty[..]);
         for input in frame.inputs() {
             let at = input.place as usize;
-            match self.places.get_mut(at) {
+            match places.get_mut(at) {
                 Some(place) if place.code == input.code => {
                     place.set(input.value);
-                    self.dirty[at / 64] |= 1 << (at % 64);
+                    dirty[at / 64] |= 1 << (at % 64);
                 }
-                _ => self.set_elsewhere(input),
+                _ => set_elsewhere(places, dirty, self.touch.as_mut(), input),
             }
         }
-        self.report.count = 0;
-        if self.touch.is_some() {
-            self.report_contacts();
+        let most = self.records.len();
+        let mut report = Report { free: self.records.iter_mut() };
+        if let Some(touch) = &mut self.touch
+            && touch.report(|event| report.push(event))
+        {
+            touch.emulate(|code, value| set_code(places, dirty, code, value));
         }
-        self.report_places();
-        if self.report.count > 0 {
-            self.report.push(Event::SYN_REPORT);
+        report_places(places, dirty, &mut report);
+        if report.free.len() < most {
+            report.push(Event::SYN_REPORT);
         }
-        self.report.records[..self.report.count].as_flattened()
+        let used = most - report.free.len();
+        self.records[..used].as_flattened()
     }
+}
 
-    /// Sets what is no control of the device as a whole.
-    #[cold]
-    fn set_elsewhere(&mut self, input: &Input) {
-        match (input.slot(), &mut self.touch) {
-            (None, _) => self.set_code(input.code, input.value),
-            (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
-            (Some(_), None) => {}
-        }
+/// Sets what is no control of the device as a whole.
+#[cold]
+fn set_elsewhere(
+    places: &mut [Place],
+    dirty: &mut [u64],
+    touch: Option<&mut Touch>,
+    input: &Input,
+) {
+    match (input.slot(), touch) {
+        (None, _) => set_code(places, dirty, input.code, input.value),
+        (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
+        (Some(_), None) => {}
     }
+}
 
-    /// Sets a code of the device, if it has it.
-    fn set_code(&mut self, code: EventCode, value: i32) {
-        if let Some(at) = self.places.iter().position(|place| place.code == code) {
-            self.places[at].set(value);
-            self.dirty[at / 64] |= 1 << (at % 64);
-        }
+/// Sets a code of the device, if it has it.
+fn set_code(places: &mut [Place], dirty: &mut [u64], code: EventCode, value: i32) {
+    if let Some(at) = places.iter().position(|place| place.code == code) {
+        places[at].set(value);
+        dirty[at / 64] |= 1 << (at % 64);
     }
+}
 
-    fn report_contacts(&mut self) {
-        // Taken out for the time being, because what it leads to is set on the rest of the state.
-        let Some(mut touch) = self.touch.take() else { return };
-        let report = &mut self.report;
-        if touch.report(|event| report.push(event)) {
-            touch.emulate(|code, value| self.set_code(code, value));
-        }
-        self.touch = Some(touch);
-    }
-
-    fn report_places(&mut self) {
-        for (word, bits) in self.dirty.iter_mut().enumerate() {
-            let mut bits = std::mem::take(bits);
-            while bits != 0 {
-                let at = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                self.places[at].report(&mut self.report);
-            }
+fn report_places(places: &mut [Place], dirty: &mut [u64], report: &mut Report<'_>) {
+    for (word, bits) in dirty.iter_mut().enumerate() {
+        let mut bits = std::mem::take(bits);
+        while bits != 0 {
+            let at = word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            places[at].report(report);
         }
     }
 }
@@ -154,17 +153,19 @@ impl Place {
     }
 
     #[inline]
-    fn report(&mut self, report: &mut Report) {
+    fn report(&mut self, report: &mut Report<'_>) {
         let EventCode { kind, code } = self.code;
+        let value = self.value;
         if kind == EventType::Rel {
             self.report_motion(report);
-        } else if self.value != self.reported {
-            self.reported = self.value;
-            report.push(Event { kind: kind as u16, code, value: self.value });
+        } else if value != self.reported {
+            self.reported = value;
+            report.push(Event { kind: kind as u16, code, value });
         }
     }
 
-    fn report_motion(&mut self, report: &mut Report) {
+    #[inline(never)]
+    fn report_motion(&mut self, report: &mut Report<'_>) {
         let EventCode { kind, code } = self.code;
         let value = std::mem::take(&mut self.value);
         if value == 0 {
@@ -191,13 +192,12 @@ fn detents(turned: &mut i32, units: i32) -> i32 {
     total / HI_RES_PER_DETENT
 }
 
-impl Report {
+impl Report<'_> {
     #[inline]
     fn push(&mut self, event: Event) {
         // There is room for all that can be new in a frame.
-        if let Some(record) = self.records.get_mut(self.count) {
+        if let Some(record) = self.free.next() {
             event.write(record);
-            self.count += 1;
         }
     }
 }

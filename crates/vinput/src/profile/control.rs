@@ -69,9 +69,7 @@ impl Control {
         let (code, limits) = match spec.kind {
             ControlKind::Key | ControlKind::Contact => (spec.code, (0, 1)),
             ControlKind::Absolute(axis) => (spec.code, (axis.min, axis.max)),
-            ControlKind::Relative { hi_res } => {
-                (hi_res.unwrap_or(spec.code), (i32::MIN, i32::MAX))
-            }
+            ControlKind::Relative { hi_res } => (hi_res.unwrap_or(spec.code), (i32::MIN, i32::MAX)),
         };
         let place = slot.map_or(Input::NOWHERE, |slot| Input::CONTACTS + u32::from(slot));
         let input = Input { code, place, value: 0 };

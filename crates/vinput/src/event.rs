@@ -33,13 +33,12 @@ impl Event {
     /// The end of a frame: `EV_SYN`, `SYN_REPORT`.
     pub(crate) const SYN_REPORT: Self = Self { kind: 0, code: 0, value: 0 };
 
+    /// Writes all but the time into a record.
     #[inline]
-    pub(crate) fn encode(self) -> [u8; Self::SIZE] {
-        let mut record = [0; Self::SIZE];
+    pub(crate) fn write(self, record: &mut [u8; Self::SIZE]) {
         record[KIND..KIND + 2].copy_from_slice(&self.kind.to_ne_bytes());
         record[CODE..CODE + 2].copy_from_slice(&self.code.to_ne_bytes());
         record[VALUE..VALUE + 4].copy_from_slice(&self.value.to_ne_bytes());
-        record
     }
 
     pub(crate) fn decode(record: &[u8; Self::SIZE]) -> Self {
@@ -56,7 +55,8 @@ mod tests {
     #[test]
     fn an_encoded_event_has_no_time_and_decodes_to_itself() {
         let event = Event { kind: 3, code: 0x1122, value: -32768 };
-        let record = event.encode();
+        let mut record = [0; Event::SIZE];
+        event.write(&mut record);
         assert!(record[..KIND].iter().all(|byte| *byte == 0));
         assert_eq!(Event::decode(&record), event);
     }

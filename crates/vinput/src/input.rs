@@ -25,12 +25,22 @@ pub struct Frame {
 #[derive(Clone, Copy, Debug, Eq)]
 pub(crate) struct Input {
     pub(crate) code: EventCode,
-    /// The control's place among those of its device; `usize::MAX` for a code that is none.
-    pub(crate) index: usize,
-    /// The contact that it is about, if about one.
-    pub(crate) slot: Option<u8>,
+    /// The control's place among those of its device; from [`CONTACTS`](Self::CONTACTS) on the contact that it is
+    /// about; [`NOWHERE`](Self::NOWHERE) for a code that is no control. One number, on the way of every frame.
+    pub(crate) place: u32,
     /// In device units. For `ABS_MT_TRACKING_ID`, 1 is down and 0 is up.
     pub(crate) value: i32,
+}
+
+impl Input {
+    /// More than the controls of any device: there are far fewer codes.
+    pub(crate) const CONTACTS: u32 = 0x1_0000;
+    pub(crate) const NOWHERE: u32 = u32::MAX;
+
+    /// The contact that it is about, if about one.
+    pub(crate) fn slot(&self) -> Option<u8> {
+        self.place.checked_sub(Self::CONTACTS)?.try_into().ok()
+    }
 }
 
 /// Why an input is not one for this device.
@@ -76,7 +86,7 @@ pub enum InputError {
 /// Where a code was found is not what is set.
 impl PartialEq for Input {
     fn eq(&self, other: &Self) -> bool {
-        (self.code, self.slot, self.value) == (other.code, other.slot, other.value)
+        (self.code, self.slot(), self.value) == (other.code, other.slot(), other.value)
     }
 }
 
@@ -113,12 +123,12 @@ impl Frame {
             value: value.to_string(),
             allowed,
         };
-        let (code, value) = match control.kind() {
-            ControlKind::Key | ControlKind::Contact if value == 0.0 => (control.code(), 0),
-            ControlKind::Key | ControlKind::Contact if value == 1.0 => (control.code(), 1),
+        let value = match control.kind() {
+            ControlKind::Key | ControlKind::Contact if value == 0.0 => 0,
+            ControlKind::Key | ControlKind::Contact if value == 1.0 => 1,
             ControlKind::Key | ControlKind::Contact => return Err(refused("0 or 1".to_owned())),
             ControlKind::Absolute(axis) if (axis.lowest()..=1.0).contains(&value) => {
-                (control.code(), axis.units(value))
+                axis.units(value)
             }
             ControlKind::Absolute(axis) => {
                 return Err(refused(format!("{} to 1", axis.lowest())));
@@ -126,18 +136,18 @@ impl Frame {
             ControlKind::Relative { hi_res: None } => {
                 let allowed = || format!("whole steps from -{} to {0}", i32::MAX);
                 let steps = whole(value).filter(|steps| *steps != i32::MIN);
-                (control.code(), steps.ok_or_else(|| refused(allowed()))?)
+                steps.ok_or_else(|| refused(allowed()))?
             }
-            ControlKind::Relative { hi_res: Some(fine) } => {
+            ControlKind::Relative { hi_res: Some(_) } => {
                 let most = i32::MAX / HI_RES_PER_DETENT;
                 let detents = Some(value).filter(|detents| detents.abs() <= f64::from(most));
                 let units =
                     detents.and_then(|it| whole((it * f64::from(HI_RES_PER_DETENT)).round()));
                 let allowed = || format!("detents from -{most} to {most}");
-                (fine, units.ok_or_else(|| refused(allowed()))?)
+                units.ok_or_else(|| refused(allowed()))?
             }
         };
-        self.inputs.push(Input { code, index: control.index, slot: control.slot(), value });
+        self.inputs.push(Input { value, ..control.input });
         Ok(())
     }
 
@@ -153,8 +163,7 @@ impl Frame {
         if value < least || value > greatest {
             return Err(refused_units(control, value));
         }
-        let code = control.input_code();
-        self.inputs.push(Input { code, index: control.index, slot: control.slot(), value });
+        self.inputs.push(Input { value, ..control.input });
         Ok(())
     }
 
@@ -182,15 +191,15 @@ impl Frame {
 
     /// Whether it sets what an input sets.
     fn has(&self, new: &Input) -> bool {
-        self.inputs.iter().any(|old| (old.code, old.slot) == (new.code, new.slot))
+        self.inputs.iter().any(|old| (old.code, old.slot()) == (new.code, new.slot()))
     }
 }
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for Input { code, slot, value, .. } in &self.inputs {
-            match slot {
+        for input @ Input { code, value, .. } in &self.inputs {
+            match input.slot() {
                 None => list.entry(&format_args!("{code}={value}")),
                 Some(slot) => list.entry(&format_args!("{code}[{slot}]={value}")),
             };
@@ -269,8 +278,7 @@ impl Profile {
                 }
                 ControlKind::Absolute(_) | ControlKind::Relative { .. } => return None,
             };
-            let (code, slot) = (control.code(), control.slot());
-            Some(Input { code, index: control.index, slot, value })
+            Some(Input { value, ..control.input })
         });
         Frame { inputs: inputs.collect() }
     }
@@ -292,7 +300,7 @@ impl Profile {
                 .filter(|code| reported.any(|known| known == *code))
                 .ok_or_else(|| self.unknown(name))?;
             let value = self.device_units(code, name, value)?;
-            one.inputs.push(Input { code, index: usize::MAX, slot: None, value });
+            one.inputs.push(Input { code, place: Input::NOWHERE, value });
         }
         if one.inputs.iter().any(|input| frame.has(input)) {
             return Err(InputError::Repeated { control: name.to_owned() });

@@ -239,7 +239,7 @@ impl Profile {
 
     /// The controls of the device as a whole.
     pub(crate) fn own_controls(&self) -> impl Iterator<Item = &Control> {
-        self.controls.iter().filter(|control| control.slot.is_none())
+        self.controls.iter().filter(|control| control.slot().is_none())
     }
 }
 

@@ -19,8 +19,11 @@ pub(crate) struct State {
     /// A bit per place that may have something new.
     dirty: Vec<u64>,
     touch: Option<Touch>,
-    report: Report,
+    /// Room for as many events as a frame can have; all without a time.
+    records: Box<[Record]>,
 }
+
+type Record = [u8; Event::SIZE];
 
 /// One code of the device.
 #[derive(Debug)]
@@ -34,10 +37,9 @@ struct Place {
     wheel: Option<(EventCode, i32)>,
 }
 
-/// The events of one `write(2)`, encoded.
-#[derive(Debug)]
-struct Report {
-    records: Vec<[u8; Event::SIZE]>,
+/// The events of one `write(2)`, encoded one after the other.
+struct Report<'a> {
+    free: std::slice::IterMut<'a, Record>,
 }
 
 impl State {
@@ -47,7 +49,7 @@ impl State {
             places: Vec::new(),
             dirty: Vec::new(),
             touch: profile.contacts().map(Touch::new),
-            report: Report { records: Vec::new() },
+            records: Box::default(),
         };
         let mut wheels = Vec::new();
         for control in profile.own_controls() {
@@ -67,7 +69,7 @@ impl State {
         // A wheel reports two events.
         let touch = state.touch.as_ref().map_or(0, Touch::most_events);
         let most = 2 * state.places.len() + touch + 1;
-        state.report.records.reserve_exact(most);
+        state.records = vec![[0; Event::SIZE]; most].into();
         state
     }
 
@@ -80,82 +82,101 @@ impl State {
     /// `SYN_REPORT`, or nothing. Codes that the device does not have are ignored, as the kernel does
     /// (`input_get_disposition` in drivers/input/input.c).
     pub(crate) fn apply(&mut self, frame: &Frame) -> &[u8] {
+        let (places, dirty) = (&mut self.places[..], &mut self.dirty[..]);
         for input in frame.inputs() {
-            self.set(input);
-        }
-        self.report.records.clear();
-        self.report_contacts();
-        self.report_places();
-        if !self.report.records.is_empty() {
-            self.report.push(Event::SYN_REPORT);
-        }
-        self.report.records.as_flattened()
-    }
-
-    fn set(&mut self, input: &Input) {
-        match (input.slot, &mut self.touch) {
-            (None, _) => self.set_code(input.index, input.code, input.value),
-            (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
-            (Some(_), None) => {}
-        }
-    }
-
-    /// `index` is where the code is, if it is of a control of this device; if not, it is looked for.
-    fn set_code(&mut self, index: usize, code: EventCode, value: i32) {
-        let at = match self.places.get(index) {
-            Some(place) if place.code == code => index,
-            _ => match self.places.iter().position(|place| place.code == code) {
-                Some(at) => at,
-                None => return,
-            },
-        };
-        let place = &mut self.places[at];
-        place.value = match code.kind {
-            EventType::Rel => place.value.saturating_add(value),
-            _ => value,
-        };
-        self.dirty[at / 64] |= 1 << (at % 64);
-    }
-
-    fn report_contacts(&mut self) {
-        // Taken out for the time being, because what it leads to is set on the rest of the state.
-        let Some(mut touch) = self.touch.take() else { return };
-        let report = &mut self.report;
-        if touch.report(|event| report.push(event)) {
-            touch.emulate(|code, value| self.set_code(usize::MAX, code, value));
-        }
-        self.touch = Some(touch);
-    }
-
-    fn report_places(&mut self) {
-        for (word, bits) in self.dirty.iter_mut().enumerate() {
-            while *bits != 0 {
-                let at = word * 64 + bits.trailing_zeros() as usize;
-                *bits &= *bits - 1;
-                self.places[at].report(&mut self.report);
+            let at = input.place as usize;
+            match places.get_mut(at) {
+                Some(place) if place.code == input.code => {
+                    place.set(input.value);
+                    dirty[at / 64] |= 1 << (at % 64);
+                }
+                _ => set_elsewhere(places, dirty, self.touch.as_mut(), input),
             }
+        }
+        let most = self.records.len();
+        let mut report = Report { free: self.records.iter_mut() };
+        if let Some(touch) = &mut self.touch
+            && touch.report(|event| report.push(event))
+        {
+            touch.emulate(|code, value| set_code(places, dirty, code, value));
+        }
+        report_places(places, dirty, &mut report);
+        if report.free.len() < most {
+            report.push(Event::SYN_REPORT);
+        }
+        let used = most - report.free.len();
+        self.records[..used].as_flattened()
+    }
+}
+
+/// Sets what is no control of the device as a whole.
+#[cold]
+fn set_elsewhere(
+    places: &mut [Place],
+    dirty: &mut [u64],
+    touch: Option<&mut Touch>,
+    input: &Input,
+) {
+    match (input.slot(), touch) {
+        (None, _) => set_code(places, dirty, input.code, input.value),
+        (Some(slot), Some(touch)) => touch.set(slot, input.code.code, input.value),
+        (Some(_), None) => {}
+    }
+}
+
+/// Sets a code of the device, if it has it.
+fn set_code(places: &mut [Place], dirty: &mut [u64], code: EventCode, value: i32) {
+    if let Some(at) = places.iter().position(|place| place.code == code) {
+        places[at].set(value);
+        dirty[at / 64] |= 1 << (at % 64);
+    }
+}
+
+fn report_places(places: &mut [Place], dirty: &mut [u64], report: &mut Report<'_>) {
+    for (word, bits) in dirty.iter_mut().enumerate() {
+        let mut bits = std::mem::take(bits);
+        while bits != 0 {
+            let at = word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            places[at].report(report);
         }
     }
 }
 
 impl Place {
-    fn report(&mut self, report: &mut Report) {
+    #[inline]
+    fn set(&mut self, value: i32) {
+        self.value = match self.code.kind {
+            EventType::Rel => self.value.saturating_add(value),
+            _ => value,
+        };
+    }
+
+    #[inline]
+    fn report(&mut self, report: &mut Report<'_>) {
         let EventCode { kind, code } = self.code;
+        let value = self.value;
         if kind == EventType::Rel {
-            let value = std::mem::take(&mut self.value);
-            if value == 0 {
-                return;
-            }
+            self.report_motion(report);
+        } else if value != self.reported {
+            self.reported = value;
             report.push(Event { kind: kind as u16, code, value });
-            if let Some((wheel, turned)) = &mut self.wheel {
-                let detents = detents(turned, value);
-                if detents != 0 {
-                    report.push(Event { kind: kind as u16, code: wheel.code, value: detents });
-                }
+        }
+    }
+
+    #[inline(never)]
+    fn report_motion(&mut self, report: &mut Report<'_>) {
+        let EventCode { kind, code } = self.code;
+        let value = std::mem::take(&mut self.value);
+        if value == 0 {
+            return;
+        }
+        report.push(Event { kind: kind as u16, code, value });
+        if let Some((wheel, turned)) = &mut self.wheel {
+            let detents = detents(turned, value);
+            if detents != 0 {
+                report.push(Event { kind: kind as u16, code: wheel.code, value: detents });
             }
-        } else if self.value != self.reported {
-            self.reported = self.value;
-            report.push(Event { kind: kind as u16, code, value: self.value });
         }
     }
 }
@@ -171,9 +192,13 @@ fn detents(turned: &mut i32, units: i32) -> i32 {
     total / HI_RES_PER_DETENT
 }
 
-impl Report {
+impl Report<'_> {
+    #[inline]
     fn push(&mut self, event: Event) {
-        self.records.push(event.encode());
+        // There is room for all that can be new in a frame.
+        if let Some(record) = self.free.next() {
+            event.write(record);
+        }
     }
 }
 

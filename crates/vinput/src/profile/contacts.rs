@@ -101,12 +101,7 @@ impl Contacts {
         let down = EventCode { kind: EventType::Abs, code: ABS_MT_TRACKING_ID };
         let mut controls = Vec::new();
         for slot in 0..self.count {
-            let control = |name, code, kind| Control {
-                name,
-                spec: Spec { code, kind },
-                slot: Some(slot),
-                index: usize::MAX,
-            };
+            let control = |name, code, kind| Control::new(name, Spec { code, kind }, Some(slot));
             controls.push(control(format!("touch{slot}"), down, ControlKind::Contact));
             controls.extend(self.axes.iter().map(|axis| {
                 let name = format!("touch{slot}_{}", axis.name);

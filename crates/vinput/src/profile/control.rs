@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
+use crate::input::Input;
 use crate::{EventCode, EventType};
 
 /// Units of a high-resolution wheel axis per detent (Documentation/input/event-codes.rst).
@@ -16,9 +17,10 @@ pub(crate) const HI_RES_PER_DETENT: i32 = 120;
 pub struct Control {
     pub(super) name: String,
     pub(super) spec: Spec,
-    pub(super) slot: Option<u8>,
-    /// Its place among the controls of its device.
-    pub(crate) index: usize,
+    /// What sets it to 0 in device units.
+    pub(crate) input: Input,
+    /// The ends of [`units`](Self::units).
+    limits: (i32, i32),
 }
 
 /// How a control's values are understood.
@@ -62,6 +64,18 @@ pub struct Axis {
 }
 
 impl Control {
+    /// Its place among the controls of its device is to be set yet.
+    pub(super) fn new(name: String, spec: Spec, slot: Option<u8>) -> Self {
+        let (code, limits) = match spec.kind {
+            ControlKind::Key | ControlKind::Contact => (spec.code, (0, 1)),
+            ControlKind::Absolute(axis) => (spec.code, (axis.min, axis.max)),
+            ControlKind::Relative { hi_res } => (hi_res.unwrap_or(spec.code), (i32::MIN, i32::MAX)),
+        };
+        let place = slot.map_or(Input::NOWHERE, |slot| Input::CONTACTS + u32::from(slot));
+        let input = Input { code, place, value: 0 };
+        Self { name, spec, input, limits }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -91,27 +105,13 @@ impl Control {
     /// The ends of [`units`](Self::units), on the way of every frame.
     #[inline]
     pub(crate) fn limits(&self) -> (i32, i32) {
-        match &self.spec.kind {
-            ControlKind::Key | ControlKind::Contact => (0, 1),
-            ControlKind::Absolute(axis) => (axis.min, axis.max),
-            ControlKind::Relative { .. } => (i32::MIN, i32::MAX),
-        }
-    }
-
-    /// The code that a value in [`units`](Self::units) is for.
-    #[inline]
-    pub(crate) fn input_code(&self) -> EventCode {
-        match &self.spec.kind {
-            ControlKind::Relative { hi_res: Some(fine) } => *fine,
-            _ => self.spec.code,
-        }
+        self.limits
     }
 
     /// Which of the device's [contacts](crate::Profile::contacts) it belongs to, if to one.
     #[must_use]
-    #[inline]
     pub fn slot(&self) -> Option<u8> {
-        self.slot
+        self.input.slot()
     }
 
     /// All codes that report it.

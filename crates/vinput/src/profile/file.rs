@@ -245,7 +245,7 @@ fn controls(
         if is_of_contacts(spec.code) {
             return Err(invalid(key, format!("{} belongs in [contacts.axes]", spec.code)));
         }
-        controls.push(Control { name, spec, slot: None, index: 0 });
+        controls.push(Control::new(name, spec, None));
     }
     for spec in keys {
         let Some(name) = spec.code.name().and_then(|name| name.strip_prefix("KEY_")) else {
@@ -255,14 +255,14 @@ fn controls(
         if controls.iter().any(|control| control.name == name) {
             return Err(invalid("keys", format!("there is a control {name:?} already")));
         }
-        controls.push(Control { name, spec: *spec, slot: None, index: 0 });
+        controls.push(Control::new(name, *spec, None));
     }
     if controls.is_empty() && contacts.is_none() {
         return Err(invalid("controls", "name at least one control, here or in `keys`"));
     }
     controls.sort_by_key(Control::code);
-    for (index, control) in controls.iter_mut().enumerate() {
-        control.index = index;
+    for (place, control) in (0..).zip(&mut controls) {
+        control.input.place = place;
     }
     let emulated = contacts.into_iter().flat_map(|contacts| &contacts.emulated);
     let mut codes: BTreeMap<EventCode, &str> =

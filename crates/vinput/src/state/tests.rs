@@ -180,7 +180,6 @@ fn slots_are_named_only_when_they_change_and_the_oldest_finger_leads() {
 #[test]
 fn all_fingers_at_once_are_one_report_that_was_made_room_for() {
     let (screen, mut state) = state("touchscreen");
-    let room = state.report.records.capacity();
     let mut frame = Frame::new();
     for control in screen.controls() {
         frame.set(control, 1.0).unwrap();
@@ -188,7 +187,7 @@ fn all_fingers_at_once_are_one_report_that_was_made_room_for() {
     let length = state.apply(&frame).len();
     // Ten contacts: slot (but the first), id, x, y, pressure; BTN_TOUCH, X, Y, PRESSURE, SYN_REPORT.
     assert_eq!(length, (10 * 5 - 1 + 5) * Event::SIZE);
-    assert_eq!(state.report.records.capacity(), room);
+    assert!(length < state.records.as_flattened().len());
 }
 
 #[test]

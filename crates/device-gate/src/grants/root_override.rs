@@ -74,10 +74,15 @@ impl RootOverride {
         if !holders.contains_key(&cgroup.id()) {
             self.collect(holders)?;
         }
+        let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
         match holders.entry(cgroup.id()) {
-            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Occupied(found) => {
+                if !cgroup.exists() {
+                    cgroup.reopen().map_err(error)?;
+                }
+                Ok(found.into_mut())
+            }
             Entry::Vacant(vacant) => {
-                let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
                 if cgroup.ancestors().map_err(error)?.len() > MAX_DEPTH as usize {
                     return Err(GrantError::TooDeep { cgroup: cgroup.path().to_owned() });
                 }

@@ -112,7 +112,7 @@ fn choose() -> Grants {
 }
 
 #[test]
-fn a_container_opens_exactly_what_it_is_granted_whatever_is_written_anew() {
+fn a_docker_container_opens_exactly_what_it_is_granted() {
     let grants = choose();
     let [one, other] = ["hotseat-one", "hotseat-other"].map(|name| Docker::start(name, &[]));
     assert!(!one.may_use() && !other.may_use());

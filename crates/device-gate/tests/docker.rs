@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use device_gate::probe::{ProbeError, open_in_container};
 use device_gate::{
-    Access, BackEnd, CgroupError, ChooseError, Container, Device, DeviceKind, Devices, Grants,
+    Access, BackEnd, BackEndError, CgroupError, ChooseError, Container, Device, DeviceKind,
+    Devices, Grants,
 };
 
 /// No driver has this number: what is allowed fails otherwise than what is not.
@@ -108,6 +109,12 @@ fn expected_back_ends() -> Vec<BackEnd> {
 fn choose() -> Grants {
     let grants = Grants::choose().unwrap();
     assert_eq!(grants.back_ends(), expected_back_ends(), "{:?}", grants.passed_over());
+    for better in grants.passed_over() {
+        eprintln!("no {better}");
+        assert_eq!(better.back_end, BackEnd::RootOverride);
+        assert!(matches!(better.why, BackEndError::LoadProgram { .. }), "{better}");
+    }
+    assert_eq!(grants.passed_over().is_empty(), grants.back_ends()[0] != BackEnd::InlineWrap);
     grants
 }
 
@@ -161,9 +168,16 @@ fn a_privileged_container_needs_no_grant_and_loses_nothing_by_one() {
 #[test]
 #[ignore = "started by the test below"]
 fn inside() {
-    let Ok(namespace) = env::var("HOTSEAT_TEST_NAMESPACE") else { return };
-    match (namespace.as_str(), Grants::choose()) {
+    let Ok(name) = env::var("HOTSEAT_TEST_INSIDE") else { return };
+    match (name.as_str(), Grants::choose()) {
         ("host", Ok(grants)) => println!("\nworks by {:?}", grants.back_ends()),
+        ("unprivileged", Ok(grants)) => {
+            assert_eq!(grants.back_ends(), [BackEnd::NotNeeded]);
+            for better in grants.passed_over() {
+                assert!(matches!(better.why, BackEndError::CreateMap(_)), "{better}");
+                println!("\nno {better}");
+            }
+        }
         ("private", Err(ChooseError::Root(error @ CgroupError::NotRoot { .. }))) => {
             println!("\nrefused: {error}");
         }
@@ -172,18 +186,14 @@ fn inside() {
 }
 
 #[test]
-fn a_daemon_in_a_container_needs_the_hosts_cgroup_namespace() {
+fn a_daemon_in_a_container_needs_the_hosts_cgroup_namespace_and_capabilities() {
     have_image();
     let program = env::current_exe().unwrap();
-    let run = |namespace: &str| {
+    let run = |name: &str, options: &[&str]| {
         let output = Command::new("docker")
-            .args(["run", "--rm", "--privileged", "--network", "none"])
-            .args([
-                "--cgroupns",
-                namespace,
-                "--env",
-                &format!("HOTSEAT_TEST_NAMESPACE={namespace}"),
-            ])
+            .args(["run", "--rm", "--network", "none"])
+            .args(["--env", &format!("HOTSEAT_TEST_INSIDE={name}")])
+            .args(options)
             .args(["-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro"])
             .args(["-v", &format!("{}:/program:ro", program.display()), IMAGE])
             .args(["/program", "--exact", "inside", "--ignored", "--nocapture"])
@@ -193,7 +203,10 @@ fn a_daemon_in_a_container_needs_the_hosts_cgroup_namespace() {
         assert!(output.status.success(), "{output:?}");
         text
     };
-    assert!(run("host").contains("works by"));
-    let refused = run("private");
+    assert!(run("host", &["--privileged", "--cgroupns=host"]).contains("works by"));
+    let refused = run("private", &["--privileged", "--cgroupns=private"]);
     assert!(refused.contains("refused:") && refused.contains("--cgroupns=host"), "{refused}");
+    // And the capabilities: without them what is left is to serve containers that refuse nothing.
+    let unprivileged = run("unprivileged", &["--cgroupns=host"]);
+    assert!(unprivileged.contains("no root override: could not make a map"), "{unprivileged}");
 }

@@ -162,7 +162,7 @@ fn grants(engine: &Engine) -> Check {
                 "grants",
                 Status::Failed,
                 error.to_string(),
-                "run the daemon as root on a host with Linux 5.8 or later, and restart it",
+                "run the daemon as root on a host with Linux 5.9 or later, and restart it",
             );
         }
     };
@@ -185,7 +185,7 @@ fn grants(engine: &Engine) -> Check {
     }
     if back_ends.contains(&BackEnd::NotNeeded) {
         let hint = "only containers without a device policy, such as rootless ones, can be served: run the daemon as \
-                    root (CAP_SYS_ADMIN) on Linux 5.8 or later";
+                    root (CAP_SYS_ADMIN) on Linux 5.9 or later";
         Check::not("grants", Status::Warning, detail, hint)
     } else if back_ends == [BackEnd::RootOverride] {
         Check::ok("grants", detail)

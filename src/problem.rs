@@ -420,7 +420,7 @@ fn grant(error: &GrantError) -> (StatusCode, &'static str, String) {
         GrantError::NoBackEnd { .. } => (
             S::SERVICE_UNAVAILABLE,
             "grants-unavailable",
-            "run the daemon as root (CAP_SYS_ADMIN) on Linux 5.8 or later; `hotseat doctor` says what is missing",
+            "run the daemon as root (CAP_SYS_ADMIN) on Linux 5.9 or later; `hotseat doctor` says what is missing",
         ),
         GrantError::NotCopyable { .. } => (
             S::CONFLICT,

@@ -4,9 +4,11 @@
 //! program in the container, told by libudev, has opened its node. Both ways make the same kernel device with
 //! the same code, each for a container of its own, in turns; in both containers the same program listens.
 //!
-//! `udev` compares udev-forge with systemd-udevd; `frames` compares writing frames with a bare loop.
+//! `udev` compares udev-forge with systemd-udevd; `frames` compares writing frames with a bare loop; `grants` opening a
+//! node with and without our program.
 
 pub(crate) mod frames;
+mod grants;
 mod sides;
 mod udev;
 
@@ -20,6 +22,7 @@ use crate::demo::daemon::{self, Daemon, ms};
 use crate::demo::program::Program;
 use crate::tools;
 
+pub(crate) use self::grants::run as grants;
 pub(crate) use self::udev::run as udev;
 
 /// How many times faster Hotseat has to be.

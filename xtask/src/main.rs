@@ -61,6 +61,17 @@ enum Bench {
         #[arg(long, default_value_t = 21)]
         rounds: u32,
     },
+    /// What a grant costs, and what it costs everybody else to open a node.
+    Grants {
+        /// Run on this machine, as root, whatever it is; natively is what counts.
+        #[arg(long)]
+        here: bool,
+        #[command(flatten)]
+        machine: vm::Settings,
+        /// How many turns of each to measure.
+        #[arg(long, default_value_t = 101)]
+        rounds: u32,
+    },
     /// How many frames per second a device takes, against a bare loop that writes the same bytes.
     Frames {
         /// Run on this machine, whatever it is.
@@ -82,6 +93,9 @@ fn main() -> ExitCode {
             place::here_or_in_vm(place::Profile::Debug, &["demo"], demo::run_here)
         }
         Task::Bench { what: Bench::Udev { machine, rounds } } => bench::udev(&machine, rounds),
+        Task::Bench { what: Bench::Grants { here, machine, rounds } } => {
+            bench::grants(&machine, here, rounds)
+        }
         Task::Bench { what: Bench::Plug { here: true, rounds } } => {
             bench::run_here(rounds).map(|()| ExitCode::SUCCESS)
         }

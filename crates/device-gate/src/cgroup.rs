@@ -23,7 +23,8 @@ pub enum CgroupError {
     /// The mounted hierarchy starts below the host's root.
     #[error(
         "`{path}` is not the host's root cgroup: this process runs in a cgroup namespace of its own; \
-         run it on the host, or give its container the host's cgroup namespace (`--cgroupns=host`)"
+         run it on the host, or give its container the host's cgroup namespace (`--cgroupns=host`; with cgroup v1 \
+         also `--volume /sys/fs/cgroup:/sys/fs/cgroup`)"
     )]
     NotRoot {
         /// Where cgroup v2 is mounted.

@@ -16,7 +16,7 @@
 //! [`Container`] is the handle on a running container; [`probe`] opens a node from inside it, to see what
 //! its programs would see.
 //!
-//! The crate needs Linux 5.12 for the mounts, 5.8 for grants in cgroup v2, better 5.18, and root
+//! The crate needs Linux 5.12 for the mounts, 5.9 for grants in cgroup v2, better 5.18, and root
 //! (`CAP_SYS_ADMIN`; `CAP_BPF`, `CAP_NET_ADMIN` and `CAP_PERFMON` suffice for the override program alone).
 //!
 //! ```no_run

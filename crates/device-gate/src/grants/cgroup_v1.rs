@@ -51,17 +51,10 @@ impl CgroupV1 {
     /// Takes back what a daemon had added that was killed.
     pub(super) fn start(root: &Cgroup) -> Result<Self, GrantError> {
         for cgroup in root.descendants() {
-            // No note, or another daemon lives, or it went away.
-            let Ok(note) = read_note(&cgroup) else { continue };
-            if !lock(&cgroup)? {
-                continue;
-            }
-            for line in note.lines() {
-                write(&cgroup, DENY, line)?;
-            }
-            match fremovexattr(cgroup.directory(), NOTE) {
-                Ok(()) | Err(Errno::NODATA) => {}
-                Err(errno) => return Err(v1_error(&cgroup, NOTE, errno.into())),
+            match take_back_orphan(&cgroup) {
+                // It went away.
+                Err(_) if !cgroup.exists() => {}
+                result => result?,
             }
         }
         Ok(Self { holders: Mutex::default() })
@@ -295,11 +288,32 @@ fn parse_entry(line: &str) -> Option<(Devices, Access)> {
     Some((devices, access.parse().ok()?))
 }
 
-fn read_note(cgroup: &Cgroup) -> io::Result<String> {
+fn take_back_orphan(cgroup: &Cgroup) -> Result<(), GrantError> {
+    // Nothing was added here, or by a daemon that lives.
+    let Some(note) = read_note(cgroup)? else { return Ok(()) };
+    if !lock(cgroup)? {
+        return Ok(());
+    }
+    for line in note.lines() {
+        write(cgroup, DENY, line)?;
+    }
+    match fremovexattr(cgroup.directory(), NOTE) {
+        Ok(()) | Err(Errno::NODATA) => Ok(()),
+        Err(errno) => Err(v1_error(cgroup, NOTE, errno.into())),
+    }
+}
+
+fn read_note(cgroup: &Cgroup) -> Result<Option<String>, GrantError> {
+    let error = |source| v1_error(cgroup, NOTE, source);
+    // No extended attribute can be longer (XATTR_SIZE_MAX in include/uapi/linux/limits.h).
     let mut value = vec![0; 64 * 1024];
-    let length = fgetxattr(cgroup.directory(), NOTE, &mut value[..])?;
+    let length = match fgetxattr(cgroup.directory(), NOTE, &mut value[..]) {
+        Ok(length) => length,
+        Err(Errno::NODATA) => return Ok(None),
+        Err(errno) => return Err(error(errno.into())),
+    };
     value.truncate(length);
-    String::from_utf8(value).map_err(io::Error::other)
+    String::from_utf8(value).map(Some).map_err(|wrong| error(io::Error::other(wrong)))
 }
 
 /// Takes the lock of a cgroup's directory, which ends with the open directory. `false`: another daemon has it.
@@ -307,7 +321,7 @@ fn lock(cgroup: &Cgroup) -> Result<bool, GrantError> {
     match flock(cgroup.directory(), FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
         Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(v1_error(cgroup, "", errno.into())),
+        Err(errno) => Err(v1_error(cgroup, "lock", errno.into())),
     }
 }
 

@@ -76,12 +76,9 @@ impl Grants {
         Ok(Self { v2, v1, passed_over })
     }
 
-    /// Takes this back-end and no other, for tests and measurements.
-    ///
-    /// # Errors
-    ///
-    /// [`ChooseError`] when it does not work here.
-    pub fn only(back_end: BackEnd) -> Result<Self, ChooseError> {
+    /// Takes this back-end and no other.
+    #[cfg(test)]
+    pub(crate) fn only(back_end: BackEnd) -> Result<Self, ChooseError> {
         bpf::allow_locked_memory();
         let passed_over = Vec::new();
         let failed = |why| ChooseError::NoneWorks(PassedOver { back_end, why });

@@ -65,9 +65,8 @@ impl InlineWrap {
         places.push((cgroup.reopen().map_err(error)?, own));
         places.extend(cgroup.descendants().into_iter().map(|below| (below, own)));
         for (place, holder) in places {
-            let id = place.id();
-            let is_cgroup = id == cgroup.id();
-            let result = match state.wrapped.entry(id) {
+            let path = place.path().to_owned();
+            let result = match state.wrapped.entry(place.id()) {
                 Entry::Occupied(found) => found.into_mut().wrap(&self.map, cgroup.id(), holder),
                 Entry::Vacant(vacant) => {
                     let mut new = Wrapped::new(place);
@@ -80,15 +79,11 @@ impl InlineWrap {
             };
             match result {
                 // One below may go away at any time.
-                Err(_) if !is_cgroup && !self.still_there(state, id) => {}
+                Err(_) if path != cgroup.path() && !path.exists() => {}
                 result => result?,
             }
         }
         Ok(())
-    }
-
-    fn still_there(&self, state: &State, id: u64) -> bool {
-        state.wrapped.get(&id).is_none_or(Wrapped::exists)
     }
 
     /// Forgets a cgroup without grants, and puts back what was wrapped for it alone.

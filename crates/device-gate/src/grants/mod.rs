@@ -27,7 +27,7 @@ const MAX_GRANTS: u32 = 16_384;
 pub enum BackEnd {
     /// One program at the cgroup-v2 root that turns granted refusals into permission. Linux 5.18 and later.
     RootOverride,
-    /// A program of ours in the place of each of the container's, with a copy of that behind it. Linux 5.8 and later.
+    /// A program of ours in the place of each of the container's, with a copy of that behind it. Linux 5.9 and later.
     InlineWrap,
     /// `devices.allow` and `devices.deny` of cgroup version 1.
     CgroupV1,

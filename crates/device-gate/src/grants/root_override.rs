@@ -1,6 +1,7 @@
 //! One program at the cgroup-v2 root, for the whole host.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -70,16 +71,25 @@ impl RootOverride {
         holders: &'a mut HashMap<u64, Holder>,
         cgroup: &Cgroup,
     ) -> Result<&'a mut Holder, GrantError> {
-        let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
         if !holders.contains_key(&cgroup.id()) {
             self.collect(holders)?;
-            let depth = cgroup.ancestors().map_err(error)?.len();
-            if depth > MAX_DEPTH as usize {
-                return Err(GrantError::TooDeep { cgroup: cgroup.path().to_owned() });
+        }
+        let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
+        match holders.entry(cgroup.id()) {
+            Entry::Occupied(found) => {
+                if !cgroup.exists() {
+                    cgroup.reopen().map_err(error)?;
+                }
+                Ok(found.into_mut())
+            }
+            Entry::Vacant(vacant) => {
+                if cgroup.ancestors().map_err(error)?.len() > MAX_DEPTH as usize {
+                    return Err(GrantError::TooDeep { cgroup: cgroup.path().to_owned() });
+                }
+                let cgroup = cgroup.reopen().map_err(error)?;
+                Ok(vacant.insert(Holder { cgroup, ids: Vec::new() }))
             }
         }
-        let cgroup = cgroup.reopen().map_err(error)?;
-        Ok(holders.entry(cgroup.id()).or_insert(Holder { cgroup, ids: Vec::new() }))
     }
 
     /// Removes what belongs to cgroups that are gone. Their ids are never used again, so this is about room only.

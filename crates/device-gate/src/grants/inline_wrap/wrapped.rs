@@ -60,14 +60,18 @@ impl Wrapped {
     ) -> Result<(), GrantError> {
         // What is wrapped from here on is wrapped for this holder too.
         let is_late = self.holders.insert(id, holder).is_none() && !self.wraps.is_empty();
-        for _ in 0..ATTEMPTS {
-            match self.wrap_once(map) {
-                Ok(()) => break,
+        let mut result = self.wrap_once(map);
+        for _ in 1..ATTEMPTS {
+            match &result {
                 Err(GrantError::Wrap { source, .. })
-                    if source.raw_os_error() == Some(libc::ENOENT) && self.exists() => {}
-                Err(error) => return Err(error),
+                    if source.raw_os_error() == Some(libc::ENOENT) && self.exists() =>
+                {
+                    result = self.wrap_once(map);
+                }
+                _ => break,
             }
         }
+        result?;
         if is_late { self.fill(map) } else { Ok(()) }
     }
 

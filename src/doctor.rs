@@ -1,19 +1,19 @@
 //! What is ready, what is missing, and how to mend it.
 
+mod container;
+mod privileges;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use device_gate::Container;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::engine::{Engine, chain};
-use crate::problem::Problem;
-use crate::runtime::ContainerRef;
-use crate::session::Error;
-use crate::session::announcer::UdevMode;
 use crate::setup::{MODULES, SEAT_RULES};
+
+pub use self::container::container;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -213,93 +213,5 @@ async fn docker(engine: &Engine) -> Check {
             format!("{shown} does not answer ({error}): containers cannot be named docker:NAME"),
             "start the Docker daemon, or set `docker_socket` in the configuration; pid:N works without",
         ),
-    }
-}
-
-/// Looks at a container.
-pub async fn container(engine: &Engine, reference: &ContainerRef) -> Vec<Check> {
-    let container = match reference.open(&engine.config).await {
-        Ok(container) => container,
-        Err(error) => {
-            let problem = Problem::from(Error::Resolve(error));
-            return vec![Check::not("container", Status::Failed, problem.detail, &problem.hint)];
-        }
-    };
-    // What a container has mounted on itself may keep a look at it waiting: not on an async worker.
-    let look = tokio::task::spawn_blocking(move || look_at(&container));
-    look.await.unwrap_or_default()
-}
-
-fn look_at(container: &Container) -> Vec<Check> {
-    let (uid, gid) = container.root_ids();
-    let pid = container.pid();
-    vec![
-        Check::ok("container", format!("runs, as process {pid}, with a network of its own")),
-        Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
-        Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
-        udev(container),
-        apparmor(pid),
-        paused(container),
-    ]
-}
-
-/// Who makes the container's udev messages, and what that takes.
-fn udev(container: &Container) -> Check {
-    match UdevMode::of(container) {
-        Ok(UdevMode::Forge) => udev_control(container),
-        Ok(UdevMode::Inject) => Check::ok(
-            "udevd",
-            "a udevd works in it: it is given the kernel's events of the session",
-        ),
-        Ok(UdevMode::Kernel) => Check::not(
-            "udevd",
-            Status::Warning,
-            "a udevd works in it and hears the kernel's events of every device of this host: it tells the \
-             container's programs of other sessions' devices too, and of ours perhaps before their nodes are \
-             there",
-            "give the container a user namespace, or no udevd",
-        ),
-        Err(error) => Check::not("udevd", Status::Failed, chain(&error), "attach it again"),
-    }
-}
-
-/// libudev looks once, when a monitor is made: without the file that monitor stays deaf
-/// (sd-device/device-monitor.c).
-fn udev_control(container: &Container) -> Check {
-    match container.has("run/udev/control") {
-        Ok(true) => Check::ok("udev-control", "/run/udev/control is there: libudev listens"),
-        Ok(false) => Check::not(
-            "udev-control",
-            Status::Warning,
-            "/run/udev/control is not there yet: a program that already runs in the container, and has \
-             opened its udev monitor, hears nothing of devices",
-            "attach the session before the program starts, or restart the program after",
-        ),
-        Err(error) => Check::not(
-            "udev-control",
-            Status::Warning,
-            format!("could not look for /run/udev/control in the container: {error}"),
-            "is /run or /run/udev a symbolic link there? use an image in which they are directories",
-        ),
-    }
-}
-
-fn apparmor(pid: u32) -> Check {
-    match fs::read_to_string(format!("/proc/{pid}/attr/apparmor/current")) {
-        Ok(profile) => Check::ok("apparmor", format!("confined as {}", profile.trim())),
-        Err(_) => Check::ok("apparmor", "not in use"),
-    }
-}
-
-fn paused(container: &Container) -> Check {
-    if container.cgroup().is_frozen() {
-        Check::not(
-            "paused",
-            Status::Warning,
-            "the container is paused: devices can be plugged, but not tried from inside",
-            "unpause it",
-        )
-    } else {
-        Check::ok("paused", "the container is not paused")
     }
 }

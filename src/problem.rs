@@ -240,6 +240,11 @@ fn resolve(error: &ResolveError) -> (StatusCode, &'static str, String) {
     (status, code, hint.to_owned())
 }
 
+/// What to do about an attach that fails.
+pub(crate) fn attach_hint(error: &AttachError) -> String {
+    attach(error).2
+}
+
 fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {
     use StatusCode as S;
     let (status, code, hint) = match error {

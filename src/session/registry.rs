@@ -29,7 +29,7 @@ impl Sessions {
     }
 
     /// What all sessions share.
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 

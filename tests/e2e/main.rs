@@ -11,11 +11,14 @@
 
 mod bad_input;
 mod consumers;
+mod doctor;
 mod hand_off;
 mod harness;
 mod hidraw;
+mod hostile;
 mod isolation;
 mod lifetime;
+mod nodes;
 mod pads;
 mod profiles;
 mod receivers;

@@ -19,12 +19,14 @@
 mod error;
 mod session;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock, makedev, mknodat};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
@@ -32,11 +34,15 @@ use rustix::mount::{
 
 pub use self::error::StagingError;
 pub use self::session::{NewNode, SessionDir};
+use crate::access::Device;
+use crate::cgroup::Cgroup;
+use crate::probe::{ProbeError, open_in_cgroup};
 
 /// Where sessions' directories are, mounted.
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
+    probes: AtomicU64,
     _lock: File,
 }
 
@@ -54,7 +60,7 @@ impl Staging {
         let lock = lock(&path.with_extension("lock"), path)?;
         // Nothing but the sessions' directories is in here.
         mount_tmpfs_once(path, c"mode=0700,size=1m,nr_inodes=8k")?;
-        let staging = Self { path: path.to_owned(), _lock: lock };
+        let staging = Self { path: path.to_owned(), probes: AtomicU64::new(0), _lock: lock };
         for name in staging.sessions()? {
             if staging.session(&name).and_then(|session| session.clear()).is_err() {
                 // Its container has broken it, with privileges it should not have: the session starts anew.
@@ -73,7 +79,10 @@ impl Staging {
     /// [`StagingError::Prepare`] when the root cannot be read.
     pub fn sessions(&self) -> Result<Vec<String>, StagingError> {
         let entries = fs::read_dir(&self.path).map_err(prepare(&self.path))?;
-        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        Ok(entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
+            .collect())
     }
 
     /// Makes, or finds, the directory of a session.
@@ -97,6 +106,38 @@ impl Staging {
         // may look.
         mount_tmpfs_once(&path, c"mode=0755,size=8m,nr_inodes=16k")?;
         SessionDir::open(path)
+    }
+
+    /// Where the directory of a session is, or would be.
+    pub fn path_of(&self, session: &str) -> PathBuf {
+        self.path.join(session)
+    }
+
+    /// Whether a process in `cgroup` gets past its device policy with `device`, which must be one that no driver has:
+    /// `open(2)` fails in any case, but after the policy was asked. Leaves no trace.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Prepare`] when there is no node to try; [`StagingError::Probe`] when it could not be tried.
+    pub fn policy_lets(&self, cgroup: &Cgroup, device: Device) -> Result<bool, StagingError> {
+        let name = format!(".probe-{}", self.probes.fetch_add(1, Ordering::Relaxed));
+        let path = self.path.join(name);
+        let mode = Mode::from_raw_mode(0o600);
+        let number = makedev(device.major, device.minor);
+        mknodat(CWD, &path, FileType::CharacterDevice, mode, number)
+            .map_err(|errno| prepare(&path)(errno.into()))?;
+        let tried = CString::new(path.as_os_str().as_bytes())
+            .map_err(|error| prepare(&path)(error.into()))
+            .map(|path| open_in_cgroup(cgroup, &path, OFlags::RDWR));
+        fs::remove_file(&path)
+            .map_err(|source| StagingError::Remove { path: path.clone(), source })?;
+        match tried? {
+            Ok(()) => Ok(true),
+            Err(ProbeError::Refused { source, .. }) => {
+                Ok(source.raw_os_error() != Some(Errno::PERM.raw_os_error()))
+            }
+            Err(source) => Err(StagingError::Probe(source)),
+        }
     }
 
     /// Unmounts everything here. A container that still has a session's directory keeps it, empty or

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +42,6 @@ pub struct SessionDir {
     made: AtomicU64,
     input: OwnedFd,
     dev: OwnedFd,
-    udev: OwnedFd,
 }
 
 /// What containers see.
@@ -81,9 +80,13 @@ impl SessionDir {
             made: AtomicU64::new(0),
             input: open_directory(&path.join("input"))?,
             dev: open_directory(&path.join("dev"))?,
-            udev: open_directory(&path.join("udev"))?,
             path,
         })
+    }
+
+    /// All of it, on the host.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The directory that shows at `/run/udev`.
@@ -109,18 +112,6 @@ impl SessionDir {
     /// One of its directories as a mount that can never be written through.
     pub(crate) fn clone_read_only(&self, directory: &str) -> io::Result<OwnedFd> {
         self.view.clone_directory(Path::new(directory))
-    }
-
-    pub(crate) fn input(&self) -> BorrowedFd<'_> {
-        self.input.as_fd()
-    }
-
-    pub(crate) fn dev(&self) -> BorrowedFd<'_> {
-        self.dev.as_fd()
-    }
-
-    pub(crate) fn udev(&self) -> BorrowedFd<'_> {
-        self.udev.as_fd()
     }
 
     /// Makes a node under a private name, with its final owner and mode, and links it to its own name. A watcher in
@@ -214,10 +205,10 @@ impl SessionDir {
     }
 
     /// The staged directory and the name in it of a path below `/dev`: in `/dev/input`, or in `/dev` itself.
-    fn find<'a>(&self, path: &'a str) -> Result<(BorrowedFd<'_>, &'a str), StagingError> {
+    fn find<'a>(&self, path: &'a str) -> Result<(&OwnedFd, &'a str), StagingError> {
         let (directory, name) = match path.strip_prefix("input/") {
-            Some(name) => (self.input(), name),
-            None => (self.dev(), path),
+            Some(name) => (&self.input, name),
+            None => (&self.dev, path),
         };
         if name.is_empty() || name.starts_with('.') || name.contains('/') {
             return Err(StagingError::Place { path: path.to_owned() });

@@ -58,7 +58,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         joydev(),
         profiles(engine.config.profiles.clone()).await,
         grants(engine),
-        Check::ok("staging", format!("mounted at {}", engine.config.stage.display())),
+        staging(engine),
         seat_rules(),
         boot_modules(),
         docker(engine).await,
@@ -170,6 +170,20 @@ fn grants(engine: &Engine) -> Check {
             "run the daemon as root on a host with Linux 5.18 or later and cgroup v2, and restart it",
         ),
     }
+}
+
+/// What containers get is locked read-only with the help of a user namespace.
+fn staging(engine: &Engine) -> Check {
+    let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    if limit.trim() == "0" {
+        return Check::not(
+            "staging",
+            Status::Failed,
+            "this host allows no user namespaces: no session can have a directory for its nodes",
+            "allow them: `sysctl user.max_user_namespaces=15000`",
+        );
+    }
+    Check::ok("staging", format!("mounted at {}", engine.config.stage.display()))
 }
 
 fn seat_rules() -> Check {

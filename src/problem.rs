@@ -158,6 +158,11 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "node-exists",
             "an earlier device left it; remove the session and add it again, and report this as a bug",
         ),
+        Error::Stage(StagingError::Lock { .. }) => (
+            S::SERVICE_UNAVAILABLE,
+            "user-namespaces",
+            "allow them: `sysctl user.max_user_namespaces=15000`",
+        ),
         Error::Stage(_) => {
             (S::INTERNAL_SERVER_ERROR, "staging", "is the staging file system full?")
         }
@@ -248,7 +253,9 @@ pub(crate) fn attach_hint(error: &AttachError) -> String {
 fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {
     use StatusCode as S;
     let (status, code, hint) = match error {
-        AttachError::Symlink { .. } | AttachError::NotADirectory { .. } => (
+        AttachError::Symlink { .. }
+        | AttachError::NotADirectory { .. }
+        | AttachError::Exchanged { .. } => (
             S::CONFLICT,
             "mount-point-refused",
             "use an image in which it is a directory, or is missing",

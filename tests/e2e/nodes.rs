@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{Container, Daemon, IMAGE, Plugged, sh};
+use crate::harness::{Container, Daemon, Plugged, sh};
 
 /// Opens each node for reading and writing, and says whose it is.
 fn open_all(pad: &Plugged) -> String {
@@ -56,11 +56,15 @@ fn containers_of_podman_with_users_of_many_ranges() {
     // Two ranges, with a hole at 1000 and none of them where the other has it; and a user in the second.
     let ranges = "--uidmap 0:100000:1000 --uidmap 1001:300000:500 --gidmap 0:200000:1000 --gidmap 1001:400000:500";
     for options in [
-        format!("{ranges} --user 1200:1300 --cap-drop all --security-opt no-new-privileges"),
-        format!("{ranges} --read-only --user 1200:1300"),
+        format!(
+            "{ranges} --user 1200:1300 --cap-drop all --security-opt no-new-privileges --tmpfs /run"
+        ),
+        format!("{ranges} --user 1200:1300 --read-only"),
     ] {
         let name = format!("hotseat-{}-ranges", std::process::id());
-        sh(&format!("podman run --detach --name {name} {options} {IMAGE} sleep infinity"));
+        // As a plain folder: an image would be copied, for Podman to change each file's owner.
+        let rootfs = "--rootfs /home/player/consumers:O";
+        sh(&format!("podman run --detach --name {name} {options} {rootfs} sleep infinity"));
         let pid = sh(&format!("podman inspect --format '{{{{.State.Pid}}}}' {name}"));
         let exec = |script: &str| sh(&format!("podman exec {name} sh -ec \"{script}\""));
         let map = sh(&format!("wc -l < /proc/{}/uid_map", pid.trim()));

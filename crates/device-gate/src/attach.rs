@@ -232,7 +232,7 @@ fn attach_one(
     // The container may have moved the directory away meanwhile.
     let shown = open_directory(parent.as_fd(), target.name).map_err(failed)?;
     if Some(id(shown.as_fd()).map_err(failed)?) != target.staged {
-        return Err(AttachError::Mount { path: target.path, source: Errno::STALE.into() });
+        return Err(AttachError::Exchanged { path: target.path });
     }
     Ok(())
 }

@@ -64,9 +64,7 @@ impl Staging {
         for name in staging.sessions()? {
             if staging.session(&name).and_then(|session| session.clear()).is_err() {
                 // Its container has broken it, with privileges it should not have: the session starts anew.
-                let path = staging.path.join(&name);
-                let _ = unmount(&path, UnmountFlags::DETACH);
-                fs::remove_dir(&path).map_err(|source| StagingError::Remove { path, source })?;
+                discard(&staging.path.join(&name))?;
             }
         }
         Ok(staging)
@@ -89,8 +87,8 @@ impl Staging {
     ///
     /// # Errors
     ///
-    /// [`StagingError::Name`], [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Lock`];
-    /// what was made stays until the next [`session`](Self::session) of that name.
+    /// [`StagingError::Name`], [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Lock`]; nothing
+    /// that was not there is left then.
     pub fn session(&self, name: &str) -> Result<SessionDir, StagingError> {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
             return Err(StagingError::Name { name: name.to_owned() });
@@ -104,8 +102,13 @@ impl Staging {
         }
         // Small on purpose: nodes and records take no more, and it is kernel memory. Any user of the container
         // may look.
-        mount_tmpfs_once(&path, c"mode=0755,size=8m,nr_inodes=16k")?;
-        SessionDir::open(path)
+        let is_new = mount_tmpfs_once(&path, c"mode=0755,size=8m,nr_inodes=16k")?;
+        SessionDir::open(path.clone()).inspect_err(|_| {
+            if is_new {
+                // The first error is the one to report.
+                let _ = discard(&path);
+            }
+        })
     }
 
     /// Where the directory of a session is, or would be.
@@ -162,14 +165,22 @@ fn lock(path: &Path, stage: &Path) -> Result<File, StagingError> {
     }
 }
 
-fn mount_tmpfs_once(path: &Path, options: &CStr) -> Result<(), StagingError> {
+/// Says whether it was not there yet.
+fn mount_tmpfs_once(path: &Path, options: &CStr) -> Result<bool, StagingError> {
     if is_mount_point(path).map_err(prepare(path))? {
-        return Ok(());
+        return Ok(false);
     }
     let mounted = mount("hotseat", path, "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, options)
         // On a shared mount the clones in containers would be peers of this one.
         .and_then(|()| mount_change(path, MountPropagationFlags::PRIVATE));
-    mounted.map_err(|errno| StagingError::Mount { path: path.into(), source: errno.into() })
+    mounted.map_err(|errno| StagingError::Mount { path: path.into(), source: errno.into() })?;
+    Ok(true)
+}
+
+/// Takes a session's file system away, with what is in it.
+fn discard(path: &Path) -> Result<(), StagingError> {
+    unmount(path, UnmountFlags::DETACH).map_err(|errno| remove(path)(errno.into()))?;
+    fs::remove_dir(path).map_err(remove(path))
 }
 
 /// Whether `path` is the root of a mount: its device differs from its parent's.
@@ -181,4 +192,8 @@ fn is_mount_point(path: &Path) -> io::Result<bool> {
 
 fn prepare(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
     move |source| StagingError::Prepare { path: path.to_owned(), source }
+}
+
+fn remove(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
+    move |source| StagingError::Remove { path: path.to_owned(), source }
 }

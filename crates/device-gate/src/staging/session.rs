@@ -12,9 +12,8 @@ use rustix::fs::{
     mknodat, openat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::mount::{UnmountFlags, unmount};
 
-use super::{StagingError, prepare};
+use super::{StagingError, discard, prepare, remove};
 use crate::access::{Device, DeviceKind};
 use crate::view::View;
 
@@ -199,9 +198,7 @@ impl SessionDir {
     pub fn delete(self) -> Result<(), StagingError> {
         // For whoever still has it mounted. A container that has made it read-only keeps what was in it.
         let _ = self.clear();
-        unmount(&self.path, UnmountFlags::DETACH)
-            .map_err(|errno| remove(&self.path)(errno.into()))?;
-        fs::remove_dir(&self.path).map_err(remove(&self.path))
+        discard(&self.path)
     }
 
     /// The staged directory and the name in it of a path below `/dev`: in `/dev/input`, or in `/dev` itself.
@@ -220,8 +217,4 @@ impl SessionDir {
 fn open_directory(path: &Path) -> Result<OwnedFd, StagingError> {
     openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| StagingError::Prepare { path: path.to_owned(), source: errno.into() })
-}
-
-fn remove(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
-    move |source| StagingError::Remove { path: path.to_owned(), source }
 }

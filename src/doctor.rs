@@ -1,20 +1,22 @@
 //! What is ready, what is missing, and how to mend it.
 
+mod container;
+mod privileges;
+
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use device_gate::{BackEnd, Container};
+use device_gate::BackEnd;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::engine::{Engine, chain};
-use crate::problem::Problem;
-use crate::runtime::{ContainerRef, Runtime};
-use crate::session::Error;
-use crate::session::announcer::UdevMode;
+use crate::runtime::Runtime;
 use crate::setup::{MODULES, SEAT_RULES};
+
+pub use self::container::container;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,7 +61,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         joydev(),
         profiles(engine.config.profiles.clone()).await,
         grants(engine),
-        Check::ok("staging", format!("mounted at {}", engine.config.stage.display())),
+        staging(engine),
         seat_rules(),
         boot_modules(),
     ];
@@ -197,6 +199,20 @@ fn grants(engine: &Engine) -> Check {
     }
 }
 
+/// What containers get is locked read-only with the help of a user namespace.
+fn staging(engine: &Engine) -> Check {
+    let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    if limit.trim() == "0" {
+        return Check::not(
+            "staging",
+            Status::Failed,
+            "this host allows no user namespaces: no session can have a directory for its nodes",
+            "allow them: `sysctl user.max_user_namespaces=15000`",
+        );
+    }
+    Check::ok("staging", format!("mounted at {}", engine.config.stage.display()))
+}
+
 fn seat_rules() -> Check {
     if SEAT_RULES.is_current() {
         Check::ok("seat-rules", format!("{} is installed", SEAT_RULES.path))
@@ -279,134 +295,5 @@ async fn socket(engine: &Engine, runtime: &Runtime) -> Check {
             ),
             "start it, or set its socket in the configuration; pid:N works without",
         ),
-    }
-}
-
-/// Looks at a container.
-pub async fn container(engine: &Engine, reference: &ContainerRef) -> Vec<Check> {
-    let container = match reference.open(&engine.config).await {
-        Ok(container) => container,
-        Err(error) => {
-            let problem = Problem::from(Error::Resolve(error));
-            return vec![Check::not("container", Status::Failed, problem.detail, &problem.hint)];
-        }
-    };
-    // What a container has mounted on itself may keep a look at it waiting: not on an async worker.
-    let look = tokio::task::spawn_blocking(move || look_at(&container));
-    look.await.unwrap_or_default()
-}
-
-fn look_at(container: &Container) -> Vec<Check> {
-    let (uid, gid) = container.root_ids();
-    let pid = container.pid();
-    vec![
-        Check::ok("container", format!("runs, as process {pid}, with a network of its own")),
-        Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
-        cgroup(container),
-        neighbours(container),
-        udev(container),
-        apparmor(pid),
-        paused(container),
-    ]
-}
-
-fn cgroup(container: &Container) -> Check {
-    let path = container.cgroup().path().display();
-    if container.shares_cgroup() {
-        Check::not(
-            "container-cgroup",
-            Status::Warning,
-            format!(
-                "{path} holds processes from outside the container: no device is granted to it"
-            ),
-            "nothing, if devices open all the same; else start the container with a cgroup of its own",
-        )
-    } else {
-        Check::ok("container-cgroup", path.to_string())
-    }
-}
-
-/// Others in the container's network namespace.
-fn neighbours(container: &Container) -> Check {
-    match container.network_neighbours() {
-        Ok(others) if others.is_empty() => {
-            Check::ok("container-network", "the network is the container's alone")
-        }
-        Ok(others) => {
-            let all: Vec<_> = others.iter().map(|path| format!("/{}", path.display())).collect();
-            Check::not(
-                "container-network",
-                Status::Warning,
-                format!(
-                    "the network is shared with {}: programs there hear of the session's devices, but cannot open them",
-                    all.join(", ")
-                ),
-                "nothing, if they are one pod; else give the container a network of its own",
-            )
-        }
-        Err(error) => {
-            Check::not("container-network", Status::Warning, error.to_string(), "is /proc mounted?")
-        }
-    }
-}
-
-/// Who makes the container's udev messages, and what that takes.
-fn udev(container: &Container) -> Check {
-    match UdevMode::of(container) {
-        Ok(UdevMode::Forge) => udev_control(container),
-        Ok(UdevMode::Inject) => Check::ok(
-            "udevd",
-            "a udevd works in it: it is given the kernel's events of the session",
-        ),
-        Ok(UdevMode::Kernel) => Check::not(
-            "udevd",
-            Status::Warning,
-            "a udevd works in it and hears the kernel's events of every device of this host: it tells the \
-             container's programs of other sessions' devices too, and of ours perhaps before their nodes are \
-             there",
-            "give the container a user namespace, or no udevd",
-        ),
-        Err(error) => Check::not("udevd", Status::Failed, chain(&error), "attach it again"),
-    }
-}
-
-/// libudev looks once, when a monitor is made: without the file that monitor stays deaf
-/// (sd-device/device-monitor.c).
-fn udev_control(container: &Container) -> Check {
-    match container.has("run/udev/control") {
-        Ok(true) => Check::ok("udev-control", "/run/udev/control is there: libudev listens"),
-        Ok(false) => Check::not(
-            "udev-control",
-            Status::Warning,
-            "/run/udev/control is not there yet: a program that already runs in the container, and has \
-             opened its udev monitor, hears nothing of devices",
-            "attach the session before the program starts, or restart the program after",
-        ),
-        Err(error) => Check::not(
-            "udev-control",
-            Status::Warning,
-            format!("could not look for /run/udev/control in the container: {error}"),
-            "is /run or /run/udev a symbolic link there? use an image in which they are directories",
-        ),
-    }
-}
-
-fn apparmor(pid: u32) -> Check {
-    match fs::read_to_string(format!("/proc/{pid}/attr/apparmor/current")) {
-        Ok(profile) => Check::ok("apparmor", format!("confined as {}", profile.trim())),
-        Err(_) => Check::ok("apparmor", "not in use"),
-    }
-}
-
-fn paused(container: &Container) -> Check {
-    if container.cgroup().is_frozen() {
-        Check::not(
-            "paused",
-            Status::Warning,
-            "the container is paused: devices can be plugged, but not tried from inside",
-            "unpause it",
-        )
-    } else {
-        Check::ok("paused", "the container is not paused")
     }
 }

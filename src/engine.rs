@@ -139,6 +139,13 @@ impl Engine {
         check_claims(&claims, session, container)
     }
 
+    /// The session whose container this is.
+    pub(crate) fn session_of(&self, container: &Container) -> Option<String> {
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let cgroup = container.cgroup().path();
+        claims.iter().find(|(_, claim)| claim.cgroup == cgroup).map(|(name, _)| name.clone())
+    }
+
     /// Forgets the claim.
     pub(crate) fn release(&self, session: &str) {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner).remove(session);

@@ -186,6 +186,11 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "cdi",
             "can the daemon write `cdi_dir` of its configuration, and is hotseat.json in it its own?",
         ),
+        Error::Stage(StagingError::Lock { .. }) => (
+            S::SERVICE_UNAVAILABLE,
+            "user-namespaces",
+            "allow them: `sysctl user.max_user_namespaces=15000`",
+        ),
         Error::Stage(_) => {
             (S::INTERNAL_SERVER_ERROR, "staging", "is the staging file system full?")
         }
@@ -345,10 +350,17 @@ fn how_to_listen(reference: &ContainerRef) -> &'static str {
     }
 }
 
+/// What to do about an attach that fails.
+pub(crate) fn attach_hint(error: &AttachError) -> String {
+    attach(error).2
+}
+
 fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {
     use StatusCode as S;
     let (status, code, hint) = match error {
-        AttachError::Symlink { .. } | AttachError::NotADirectory { .. } => (
+        AttachError::Symlink { .. }
+        | AttachError::NotADirectory { .. }
+        | AttachError::Exchanged { .. } => (
             S::CONFLICT,
             "mount-point-refused",
             "use an image in which it is a directory, or is missing",

@@ -117,6 +117,9 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     println!("session {}\ncontainer {container} (process {pid})", session.name);
     if let Some(container) = &session.container {
         println!("udev {}", container.udev);
+        if let Some(why) = &container.no_hidraw {
+            println!("no hidraw nodes: {why}");
+        }
         told_of_others(container);
     }
     for device in &session.devices {

@@ -165,7 +165,7 @@ pub(super) fn check(
     }
     engine.may_claim(&state.name, container)?;
     let forges = UdevMode::of(container)? == UdevMode::Forge;
-    for spot in examine(container, &state.dir).map_err(Error::Attach)? {
+    for spot in examine(container, Some(state.dir.path())).map_err(Error::Attach)? {
         if !spot.is_optional && (forges || spot.path != "/run/udev") {
             spot.found.map_err(Error::Attach)?;
         }

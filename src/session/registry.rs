@@ -42,7 +42,7 @@ impl Sessions {
     }
 
     /// What all sessions share.
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 

@@ -154,6 +154,23 @@ fn a_host_without_uinput() {
 }
 
 #[test]
+fn a_host_without_user_namespaces() {
+    let daemon = Daemon::start();
+    let before = daemon.traces();
+    let limit = sh("cat /proc/sys/user/max_user_namespaces");
+    sh("echo 0 > /proc/sys/user/max_user_namespaces");
+    let answer = daemon.call("POST", "/v1/sessions", r#"{"name":"s"}"#);
+    let doctor = daemon.run(&["doctor"]);
+    sh(&format!("echo {} > /proc/sys/user/max_user_namespaces", limit.trim()));
+    problem(answer, 503, "user-namespaces", "max_user_namespaces");
+    let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(doctor.contains("FAILED  staging"), "{doctor}");
+    assert_eq!(daemon.traces(), before);
+    daemon.hotseat(&["session", "add", "s"]);
+    daemon.hotseat(&["session", "rm", "s"]);
+}
+
+#[test]
 fn a_host_without_uhid() {
     let daemon = Daemon::start();
     let container = Container::start("nouhid");

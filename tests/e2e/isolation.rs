@@ -9,20 +9,22 @@ use udev_forge::{Action, Monitor};
 
 use crate::harness::{Container, Daemon, HOTSEAT, sh};
 
-/// Makes a node for every input minor there can be, tries to open each, and prints those that open.
+/// Makes a node for every input and hidraw minor there can be, tries to open each, and prints those that open.
 const TRY_ALL_MINORS: &str = "
 import os, stat
+hidraw = next(int(line.split()[0]) for line in open('/proc/devices') if line.endswith(' hidraw\\n'))
 opened = []
-for minor in range(1024):
-    path = '/dev/try'
-    os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(13, minor))
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
-        opened.append(minor)
-    except OSError as error:
-        assert error.errno in (1, 6, 19), error
-    os.unlink(path)
-print('opened', *opened)
+for major, minors in (13, 1024), (hidraw, 64):
+    for minor in range(minors):
+        path = '/dev/try'
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(major, minor))
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+            opened.append(f'{major}:{minor}')
+        except OSError as error:
+            assert error.errno in (1, 6, 19), error
+        os.unlink(path)
+print('opened', *sorted(opened))
 ";
 
 #[test]
@@ -32,26 +34,31 @@ fn a_container_opens_its_own_devices_and_no_others() {
     let bob = Container::start("bob");
     daemon.hotseat(&["session", "add", "alice", "--container", &alice.reference()]);
     daemon.hotseat(&["session", "add", "bob", "--container", &bob.reference()]);
-    let pad = daemon.plug("alice", "xbox-one");
+    let pad = daemon.plug("alice", "dualsense");
     daemon.plug("bob", "keyboard");
+    daemon.plug("bob", "dualsense");
 
     // Docker gives CAP_MKNOD by default: the nodes can be made, only the grant decides.
-    let minors = |device: &Value| {
-        let nodes = device["nodes"].as_array().unwrap();
-        let mut minors: Vec<_> = nodes.iter().map(|node| node["minor"].as_u64().unwrap()).collect();
-        minors.sort_unstable();
-        minors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    let numbers = |session: &Value| {
+        let devices = session["devices"].as_array().unwrap().iter();
+        let nodes = devices.flat_map(|device| device["nodes"].as_array().unwrap());
+        let mut numbers: Vec<_> =
+            nodes.map(|node| format!("{}:{}", node["major"], node["minor"])).collect();
+        numbers.sort_unstable();
+        format!("opened {}", numbers.join(" "))
     };
-    let opened = |container: &Container| container.python(TRY_ALL_MINORS).expect("opened");
-    assert_eq!(opened(&alice).trim(), format!("opened {}", minors(&pad.0)));
-    let bobs = daemon.json(&["session", "show", "bob"]);
-    assert_eq!(opened(&bob).trim(), format!("opened {}", minors(&bobs["devices"][0])));
+    let opened =
+        |container: &Container| container.python(TRY_ALL_MINORS).expect("opened").trim().to_owned();
+    let show = |session| daemon.json(&["session", "show", session]);
+    assert_eq!(opened(&alice), numbers(&show("alice")));
+    assert_eq!(opened(&bob), numbers(&show("bob")));
+    assert!(pad.node("hidraw").starts_with("/dev/hidraw"));
 
     let stranger = Container::start("stranger");
-    assert_eq!(opened(&stranger).trim(), "opened");
+    assert_eq!(opened(&stranger), "opened");
 
     daemon.hotseat(&["unplug", "alice", "0"]);
-    assert_eq!(opened(&alice).trim(), "opened");
+    assert_eq!(opened(&alice), "opened");
 }
 
 #[test]

@@ -11,14 +11,17 @@
 
 mod bad_input;
 mod consumers;
+mod doctor;
 mod events;
 mod hand_off;
 mod harness;
 mod hid;
 mod hidraw;
+mod hostile;
 mod isolation;
 mod lifetime;
 mod metrics;
+mod nodes;
 mod pads;
 mod profiles;
 mod ready;

@@ -14,8 +14,9 @@ mod walk;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, unlinkat};
+use rustix::fs::{AtFlags, Mode, stat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use rustix::process::{fchdir, umask};
@@ -38,21 +39,24 @@ struct Target {
     name: &'static str,
     /// Which of the session's directories shows there.
     directory: &'static str,
-    staged: DirectoryId,
+    staged: Option<DirectoryId>,
 }
 
 /// The directory in a container's /dev to which links of nodes lead.
 const LINKED: &str = "hotseat";
 const LINKED_PATH: &str = "/dev/hotseat";
 
-fn targets(session: &SessionDir) -> io::Result<Vec<Target>> {
-    let target = |path, parent, name, directory, staged| -> io::Result<Target> {
-        Ok(Target { path, parent, name, directory, staged: id(staged)? })
+/// The places for a session whose directory is here; for no session in particular they are nobody's yet.
+fn targets(session: Option<&Path>) -> io::Result<Vec<Target>> {
+    let target = |path, parent, name, directory| -> io::Result<Target> {
+        let staged = session.map(|session| stat(session.join(directory))).transpose()?;
+        let staged = staged.map(|stat| (stat.st_dev, stat.st_ino));
+        Ok(Target { path, parent, name, directory, staged })
     };
     Ok(vec![
-        target("/dev/input", "dev", "input", "input", session.input())?,
-        target("/run/udev", "run", "udev", "udev", session.udev())?,
-        target(LINKED_PATH, "dev", LINKED, "dev", session.dev())?,
+        target("/dev/input", "dev", "input", "input")?,
+        target("/run/udev", "run", "udev", "udev")?,
+        target(LINKED_PATH, "dev", LINKED, "dev")?,
     ])
 }
 
@@ -103,8 +107,11 @@ fn attach_where(
 ) -> Result<Attachment, AttachError> {
     let (uid, gid) = container.root_ids();
     session.give_to(uid, gid).map_err(AttachError::Own)?;
-    let targets: Vec<_> =
-        targets(session).map_err(AttachError::Own)?.into_iter().filter(wanted).collect();
+    let targets: Vec<_> = targets(Some(session.path()))
+        .map_err(AttachError::Own)?
+        .into_iter()
+        .filter(wanted)
+        .collect();
     let trees: Result<Vec<_>, _> =
         targets.iter().map(|target| clone_read_only(session, target)).collect();
     let trees = trees?;
@@ -202,7 +209,7 @@ fn attach_one(
         attachment.created.push((target.parent, target.name));
     }
     let failed = |errno: Errno| walk_error(target.path, errno);
-    if id(point.as_fd()).map_err(failed)? == target.staged {
+    if Some(id(point.as_fd()).map_err(failed)?) == target.staged {
         // An earlier daemon mounted it, or the container was started with it: ours to take away all the same.
         attachment.mounted.push((target.path, point));
         if target.is_optional() {
@@ -224,8 +231,8 @@ fn attach_one(
     attachment.mounted.push((target.path, tree));
     // The container may have moved the directory away meanwhile.
     let shown = open_directory(parent.as_fd(), target.name).map_err(failed)?;
-    if id(shown.as_fd()).map_err(failed)? != target.staged {
-        return Err(AttachError::Mount { path: target.path, source: Errno::STALE.into() });
+    if Some(id(shown.as_fd()).map_err(failed)?) != target.staged {
+        return Err(AttachError::Exchanged { path: target.path });
     }
     Ok(())
 }

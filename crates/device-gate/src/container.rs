@@ -260,6 +260,11 @@ impl Container {
         self.root_ids_inside
     }
 
+    /// Whether it has users of its own: a user namespace that is not ours.
+    pub fn has_users_of_its_own(&self) -> bool {
+        !self.user_is_initial
+    }
+
     /// Whether something is at `path` (relative to the container's root), following no link.
     ///
     /// # Errors

@@ -67,17 +67,29 @@ pub enum ProbeError {
 pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeError> {
     let c_path = CString::new(path)
         .map_err(|source| ProbeError::Refused { path: path.to_owned(), source: source.into() })?;
-    let innermost = Cgroup::both_of_pid(container.pid()).ok();
-    let cgroups = match &innermost {
-        Some((cgroup, other)) => Cgroups::new(cgroup, other.as_ref()),
-        None => Cgroups::from(container),
-    };
     let inside = Inside {
         user: container.user_namespace(),
         ids: container.root_ids_inside(),
         mount: Some((container.mount_namespace(), container.root())),
     };
-    open(cgroups, &inside, &c_path, OFlags::RDWR)
+    in_cgroups_of(container, |cgroups| open(cgroups, &inside, &c_path, OFlags::RDWR))
+}
+
+/// Opens `path` in the cgroups of the container's first process, in our own namespaces.
+pub(crate) fn open_in_cgroups_of(
+    container: &Container,
+    path: &CStr,
+    flags: OFlags,
+) -> Result<(), ProbeError> {
+    let inside = Inside { user: None, ids: (0, 0), mount: None };
+    in_cgroups_of(container, |cgroups| open(cgroups, &inside, path, flags))
+}
+
+fn in_cgroups_of<T>(container: &Container, work: impl FnOnce(Cgroups<'_>) -> T) -> T {
+    match &Cgroup::both_of_pid(container.pid()) {
+        Ok((cgroup, other)) => work(Cgroups::new(cgroup, other.as_ref())),
+        Err(_) => work(Cgroups::from(container)),
+    }
 }
 
 /// Opens `path` in a cgroup, in our own namespaces.

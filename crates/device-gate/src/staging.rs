@@ -21,12 +21,14 @@ mod error;
 mod session;
 mod shown;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock, makedev, mknodat};
 use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
@@ -35,11 +37,15 @@ use rustix::mount::{
 pub use self::error::StagingError;
 pub use self::session::{NewNode, SessionDir};
 pub use self::shown::{Shown, ShownMount};
+use crate::access::Device;
+use crate::container::Container;
+use crate::probe::{ProbeError, open_in_cgroups_of};
 
 /// Where sessions' directories are, mounted.
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
+    probes: AtomicU64,
     _lock: File,
 }
 
@@ -57,13 +63,11 @@ impl Staging {
         let lock = lock(&path.with_extension("lock"), path)?;
         // Nothing but the sessions' directories is in here.
         mount_tmpfs_once(path, c"mode=0700,size=1m,nr_inodes=8k")?;
-        let staging = Self { path: path.to_owned(), _lock: lock };
+        let staging = Self { path: path.to_owned(), probes: AtomicU64::new(0), _lock: lock };
         for name in staging.sessions()? {
             if staging.session(&name).and_then(|session| session.clear()).is_err() {
                 // Its container has broken it, with privileges it should not have: the session starts anew.
-                let path = staging.path.join(&name);
-                let _ = unmount(&path, UnmountFlags::DETACH);
-                fs::remove_dir(&path).map_err(|source| StagingError::Remove { path, source })?;
+                discard(&staging.path.join(&name))?;
             }
         }
         Ok(staging)
@@ -76,15 +80,18 @@ impl Staging {
     /// [`StagingError::Prepare`] when the root cannot be read.
     pub fn sessions(&self) -> Result<Vec<String>, StagingError> {
         let entries = fs::read_dir(&self.path).map_err(prepare(&self.path))?;
-        Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        Ok(entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| !name.starts_with('.'))
+            .collect())
     }
 
     /// Makes, or finds, the directory of a session.
     ///
     /// # Errors
     ///
-    /// [`StagingError::Name`], [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Lock`];
-    /// what was made stays until the next [`session`](Self::session) of that name.
+    /// [`StagingError::Name`], [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Lock`]; nothing
+    /// that was not there is left then.
     pub fn session(&self, name: &str) -> Result<SessionDir, StagingError> {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
             return Err(StagingError::Name { name: name.to_owned() });
@@ -98,8 +105,45 @@ impl Staging {
         }
         // Small on purpose: nodes and records take no more, and it is kernel memory. Any user of the container
         // may look.
-        mount_tmpfs_once(&path, c"mode=0755,size=8m,nr_inodes=16k")?;
-        SessionDir::open(path)
+        let is_new = mount_tmpfs_once(&path, c"mode=0755,size=8m,nr_inodes=16k")?;
+        SessionDir::open(path.clone()).inspect_err(|_| {
+            if is_new {
+                // The first error is the one to report.
+                let _ = discard(&path);
+            }
+        })
+    }
+
+    /// Where the directory of a session is, or would be.
+    pub fn path_of(&self, session: &str) -> PathBuf {
+        self.path.join(session)
+    }
+
+    /// Whether a process in the container's cgroup gets past its device policy with `device`, which must be one that no driver has:
+    /// `open(2)` fails in any case, but after the policy was asked. Leaves no trace.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Prepare`] when there is no node to try; [`StagingError::Probe`] when it could not be tried.
+    pub fn policy_lets(&self, container: &Container, device: Device) -> Result<bool, StagingError> {
+        let name = format!(".probe-{}", self.probes.fetch_add(1, Ordering::Relaxed));
+        let path = self.path.join(name);
+        let mode = Mode::from_raw_mode(0o600);
+        let number = makedev(device.major, device.minor);
+        mknodat(CWD, &path, FileType::CharacterDevice, mode, number)
+            .map_err(|errno| prepare(&path)(errno.into()))?;
+        let tried = CString::new(path.as_os_str().as_bytes())
+            .map_err(|error| prepare(&path)(error.into()))
+            .map(|path| open_in_cgroups_of(container, &path, OFlags::RDWR));
+        fs::remove_file(&path)
+            .map_err(|source| StagingError::Remove { path: path.clone(), source })?;
+        match tried? {
+            Ok(()) => Ok(true),
+            Err(ProbeError::Refused { source, .. }) => {
+                Ok(source.raw_os_error() != Some(Errno::PERM.raw_os_error()))
+            }
+            Err(source) => Err(StagingError::Probe(source)),
+        }
     }
 
     /// Unmounts everything here. A container that still has a session's directory keeps it, empty or
@@ -124,14 +168,22 @@ fn lock(path: &Path, stage: &Path) -> Result<File, StagingError> {
     }
 }
 
-fn mount_tmpfs_once(path: &Path, options: &CStr) -> Result<(), StagingError> {
+/// Says whether it was not there yet.
+fn mount_tmpfs_once(path: &Path, options: &CStr) -> Result<bool, StagingError> {
     if is_mount_point(path).map_err(prepare(path))? {
-        return Ok(());
+        return Ok(false);
     }
     let mounted = mount("hotseat", path, "tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, options)
         // On a shared mount the clones in containers would be peers of this one.
         .and_then(|()| mount_change(path, MountPropagationFlags::PRIVATE));
-    mounted.map_err(|errno| StagingError::Mount { path: path.into(), source: errno.into() })
+    mounted.map_err(|errno| StagingError::Mount { path: path.into(), source: errno.into() })?;
+    Ok(true)
+}
+
+/// Takes a session's file system away, with what is in it.
+fn discard(path: &Path) -> Result<(), StagingError> {
+    unmount(path, UnmountFlags::DETACH).map_err(|errno| remove(path)(errno.into()))?;
+    fs::remove_dir(path).map_err(remove(path))
 }
 
 /// Whether `path` is the root of a mount: its device differs from its parent's.
@@ -143,4 +195,8 @@ fn is_mount_point(path: &Path) -> io::Result<bool> {
 
 fn prepare(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
     move |source| StagingError::Prepare { path: path.to_owned(), source }
+}
+
+fn remove(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
+    move |source| StagingError::Remove { path: path.to_owned(), source }
 }

@@ -16,7 +16,7 @@ pub(crate) fn run<T: Send>(name: &str, work: impl FnOnce() -> T + Send) -> io::R
 }
 
 /// How long file systems of a container may take: one in user space (FUSE) can take for ever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs `work` on a new thread and returns its result, if it comes within [`PATIENCE`]. A thread that hangs in the
 /// kernel cannot be ended: it is left behind, and hands a result that comes too late to `too_late`.

@@ -66,6 +66,14 @@ pub enum AttachError {
         #[source]
         source: io::Error,
     },
+    /// The container has put something else at the path while the mount went there.
+    #[error(
+        "`{path}` in the container was exchanged while the session's directory was mounted there"
+    )]
+    Exchanged {
+        /// The path inside.
+        path: &'static str,
+    },
     /// The mount could not be put there.
     #[error("could not mount over `{path}` in the container")]
     Mount {

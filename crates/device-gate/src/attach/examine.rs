@@ -1,7 +1,8 @@
 //! What an attach would find, without changing anything.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use rustix::io::Errno;
@@ -9,7 +10,6 @@ use rustix::io::Errno;
 use super::walk::{id, names, open_directory, walk_error};
 use super::{AttachError, Target, in_mount_namespace, links, targets};
 use crate::container::{Container, Inside};
-use crate::staging::SessionDir;
 
 /// A place in a container where one of a session's directories is to show.
 #[derive(Debug)]
@@ -33,12 +33,13 @@ pub enum Found {
     Attached,
 }
 
-/// Looks at each place where [`attach`](super::attach) would mount one of `session`'s directories.
+/// Looks at each place where [`attach`](super::attach) would mount one of the directories of a session, which is given
+/// by its own directory on the host ([`Staging::path_of`](crate::Staging::path_of)).
 ///
 /// # Errors
 ///
 /// [`AttachError::Own`], [`AttachError::Enter`], [`AttachError::Hangs`].
-pub fn examine(container: &Container, session: &SessionDir) -> Result<Vec<Spot>, AttachError> {
+pub fn examine(container: &Container, session: Option<&Path>) -> Result<Vec<Spot>, AttachError> {
     let targets = targets(session).map_err(AttachError::Own)?;
     let look = move |inside: &Inside| {
         let spot = |target: &Target| Spot {
@@ -52,7 +53,7 @@ pub fn examine(container: &Container, session: &SessionDir) -> Result<Vec<Spot>,
 }
 
 fn look_at(inside: &Inside, target: &Target) -> Result<Found, AttachError> {
-    let missing_in = |directory: &std::os::fd::OwnedFd| match fstatvfs(directory) {
+    let missing_in = |directory: &OwnedFd| match fstatvfs(directory) {
         Ok(found) if found.f_flag.contains(StatVfsMountFlags::RDONLY) => {
             let source = io::Error::from(Errno::ROFS);
             Err(AttachError::Create { path: target.path.to_owned(), source })
@@ -74,7 +75,7 @@ fn look_at(inside: &Inside, target: &Target) -> Result<Found, AttachError> {
         Err(errno) => return Err(walk_error(target.path, errno)),
     };
     let failed = |errno| walk_error(target.path, errno);
-    if id(point.as_fd()).map_err(failed)? == target.staged {
+    if Some(id(point.as_fd()).map_err(failed)?) == target.staged {
         return Ok(Found::Attached);
     }
     match names(point.as_fd()).map_err(failed)?.next() {

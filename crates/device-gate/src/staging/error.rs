@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::access::Device;
+use crate::probe::ProbeError;
 
 /// A staging step failed.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,9 @@ pub enum StagingError {
         #[source]
         source: io::Error,
     },
+    /// A process in the cgroup could not try a node.
+    #[error("could not try a node from inside the cgroup")]
+    Probe(#[source] ProbeError),
     /// A node or directory could not be removed.
     #[error("could not remove `{path}`")]
     Remove {

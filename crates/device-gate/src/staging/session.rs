@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +12,8 @@ use rustix::fs::{
     mknodat, openat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::mount::{UnmountFlags, unmount};
 
-use super::{StagingError, prepare};
+use super::{StagingError, discard, prepare, remove};
 use crate::access::{Device, DeviceKind};
 use crate::view::View;
 
@@ -42,7 +41,6 @@ pub struct SessionDir {
     made: AtomicU64,
     input: OwnedFd,
     dev: OwnedFd,
-    udev: OwnedFd,
 }
 
 /// What containers see.
@@ -81,9 +79,13 @@ impl SessionDir {
             made: AtomicU64::new(0),
             input: open_directory(&path.join("input"))?,
             dev: open_directory(&path.join("dev"))?,
-            udev: open_directory(&path.join("udev"))?,
             path,
         })
+    }
+
+    /// All of it, on the host.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The directory that shows at `/run/udev`.
@@ -109,18 +111,6 @@ impl SessionDir {
     /// One of its directories as a mount that can never be written through.
     pub(crate) fn clone_read_only(&self, directory: &str) -> io::Result<OwnedFd> {
         self.view.clone_directory(Path::new(directory))
-    }
-
-    pub(crate) fn input(&self) -> BorrowedFd<'_> {
-        self.input.as_fd()
-    }
-
-    pub(crate) fn dev(&self) -> BorrowedFd<'_> {
-        self.dev.as_fd()
-    }
-
-    pub(crate) fn udev(&self) -> BorrowedFd<'_> {
-        self.udev.as_fd()
     }
 
     /// Makes a node under a private name, with its final owner and mode, and links it to its own name. A watcher in
@@ -208,16 +198,14 @@ impl SessionDir {
     pub fn delete(self) -> Result<(), StagingError> {
         // For whoever still has it mounted. A container that has made it read-only keeps what was in it.
         let _ = self.clear();
-        unmount(&self.path, UnmountFlags::DETACH)
-            .map_err(|errno| remove(&self.path)(errno.into()))?;
-        fs::remove_dir(&self.path).map_err(remove(&self.path))
+        discard(&self.path)
     }
 
     /// The staged directory and the name in it of a path below `/dev`: in `/dev/input`, or in `/dev` itself.
-    fn find<'a>(&self, path: &'a str) -> Result<(BorrowedFd<'_>, &'a str), StagingError> {
+    fn find<'a>(&self, path: &'a str) -> Result<(&OwnedFd, &'a str), StagingError> {
         let (directory, name) = match path.strip_prefix("input/") {
-            Some(name) => (self.input(), name),
-            None => (self.dev(), path),
+            Some(name) => (&self.input, name),
+            None => (&self.dev, path),
         };
         if name.is_empty() || name.starts_with('.') || name.contains('/') {
             return Err(StagingError::Place { path: path.to_owned() });
@@ -229,8 +217,4 @@ impl SessionDir {
 fn open_directory(path: &Path) -> Result<OwnedFd, StagingError> {
     openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| StagingError::Prepare { path: path.to_owned(), source: errno.into() })
-}
-
-fn remove(path: &Path) -> impl FnOnce(io::Error) -> StagingError + '_ {
-    move |source| StagingError::Remove { path: path.to_owned(), source }
 }

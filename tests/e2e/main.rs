@@ -14,6 +14,8 @@ mod consumers;
 mod harness;
 mod isolation;
 mod lifetime;
+mod matrix;
+mod matrix_others;
 mod pads;
 mod profiles;
 mod receivers;

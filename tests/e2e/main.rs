@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod consumers;
+mod follow;
 mod harness;
 mod isolation;
 mod lifetime;
@@ -19,4 +20,5 @@ mod matrix_others;
 mod pads;
 mod profiles;
 mod receivers;
+mod references;
 mod sandbox;

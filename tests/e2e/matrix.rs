@@ -207,7 +207,7 @@ pub(crate) fn until(condition: &str) -> String {
 }
 
 /// Podman's API, served as `podman.socket` would have it.
-fn serve_podman() {
+pub(crate) fn serve_podman() {
     sh(&format!(
         "mkdir -p /run/podman
          systemctl --quiet is-active hotseat-podman-api ||

@@ -150,7 +150,7 @@ fn bubblewrap(name: &str, options: &str) -> Value {
     );
     // Its number comes before its mounts.
     let there = format!(
-        "pid=$(grep --only-matching \"[0-9]*\" /run/{name}) && test -p /proc/$pid/root/run/out && echo pid:$pid"
+        "pid=$(grep -o \"child-pid.*\" /run/{name} | grep -o \"[0-9]*\") && test -p /proc/$pid/root/run/out && echo pid:$pid"
     );
     run(&Row {
         restart: format!("{stop}{start}"),

@@ -56,9 +56,11 @@ fn a_plain_bundle_of_runc() {
 
 fn nspawn(name: &str, options: &str) -> Value {
     let start = format!(
-        "systemd-run --quiet --collect --unit {name} --property Type=notify --property NotifyAccess=all \
+        "timeout 60 systemd-run --quiet --collect --unit {name} --property Type=notify --property NotifyAccess=all \
              systemd-nspawn --quiet --directory {CONSUMERS} --machine {name} --private-network --read-only \
-             --as-pid2 {options} sh -c '{MAIN}'"
+             --as-pid2 {options} sh -c '{MAIN}' ||
+             {{ journalctl --unit {name} >&2; false; }}
+         "
     );
     let stop = format!(
         "machinectl terminate {name}; {}",

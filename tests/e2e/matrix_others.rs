@@ -6,7 +6,7 @@ use crate::harness::sh;
 use crate::matrix::{MAIN, Row, run, until};
 
 /// A plain root file system, of user 1000 (xtask/src/vm/recipe.rs).
-const CONSUMERS: &str = "/home/player/consumers";
+pub(crate) const CONSUMERS: &str = "/home/player/consumers";
 
 #[test]
 fn containerd() {

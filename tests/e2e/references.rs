@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::harness::{Container, Daemon, Program, sh};
 use crate::matrix::{serve_podman, until};
+use crate::matrix_others::CONSUMERS;
 
 fn add(daemon: &Daemon, session: &str, container: &str) -> (u16, Value) {
     let body = serde_json::json!({ "name": session, "container": container }).to_string();
@@ -141,8 +142,8 @@ fn nothing_is_granted_to_a_cgroup_that_others_are_in() {
     let daemon = Daemon::start();
     let start = |unit: &str, options: &str| {
         sh(&format!(
-            "systemd-run --quiet --collect --unit {unit} {options} unshare --mount --net --pid --fork \
-                 sh -c 'mount -t tmpfs tmpfs /dev; mount -t tmpfs tmpfs /run; touch /run/there; exec sleep infinity'"
+            "systemd-run --quiet --collect --unit {unit} {options} bwrap --unshare-all --ro-bind {CONSUMERS} / \
+                 --dev /dev --proc /proc --tmpfs /run sh -c 'touch /run/there; exec sleep infinity'"
         ));
         let condition = format!(
             "pid=$(pgrep --parent $(systemctl show --property MainPID --value {unit})) && \
@@ -157,7 +158,7 @@ fn nothing_is_granted_to_a_cgroup_that_others_are_in() {
     daemon.plug("open", "xbox-one");
     assert!(daemon.traces().grants.contains(" 0 in use"));
 
-    let closed = start("hotseat-closed", "--property DevicePolicy=strict");
+    let closed = start("hotseat-closed", "--property DevicePolicy=closed");
     daemon.hotseat(&["session", "add", "closed", "--container", &closed]);
     let body = r#"{"profile":"xbox-one"}"#;
     let answer = daemon.call("POST", "/v1/sessions/closed/devices", body);

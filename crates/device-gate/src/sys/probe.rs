@@ -73,8 +73,10 @@ pub(crate) fn spawn_in_new_namespaces() -> io::Result<(OwnedFd, i64)> {
 /// The child's whole life. Raw system calls only: it shares no locks with the threads it left behind, and
 /// glibc's set*id wrappers would signal threads that don't exist here.
 fn child(user: RawFd, ids: (u32, u32), mount: RawFd, path: &CStr, flags: i32) -> ! {
-    let entered = (user < 0 || setns(user, libc::CLONE_NEWUSER))
-        && (mount < 0 || setns(mount, libc::CLONE_NEWNS))
+    // The mounts first: they may belong to a user namespace above this one (bubblewrap's do), which cannot be reached
+    // from it.
+    let entered = (mount < 0 || setns(mount, libc::CLONE_NEWNS))
+        && (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (user < 0 || become_user(ids))
         && close_everything();
     let status = if entered && opens(path, flags) { 0 } else { last_errno() };

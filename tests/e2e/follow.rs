@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use crate::harness::{Container, Daemon, sh};
+use crate::harness::{Container, Daemon, IMAGE, sh};
+use crate::matrix::serve_podman;
 
 const ATTACHED: &str = "attached by its label";
 
@@ -143,4 +144,26 @@ fn the_first_of_two_containers_with_one_label_keeps_the_session() {
         daemon.log().expect("a container's label could not be followed");
     }
     assert_eq!(daemon.json(&["session", "ls"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_socket_may_come_and_go() {
+    sh("systemctl stop hotseat-podman-api 2>/dev/null || true; rm -f /run/podman/podman.sock");
+    let mut daemon = follower();
+    let followed = "are followed runtime=podman";
+    serve_podman();
+    daemon.log().expect(followed);
+    sh("systemctl stop hotseat-podman-api; rm -f /run/podman/podman.sock");
+    let told = daemon.log().expect("containers are not followed for now");
+    assert!(told.contains("runtime=podman"), "{told}");
+    // Started while nobody could be told.
+    let name = format!("hotseat-{}-unheard", std::process::id());
+    sh(&format!(
+        "podman run --detach --network none --label hotseat.session=s --name {name} {IMAGE}"
+    ));
+    serve_podman();
+    daemon.log().expect(ATTACHED);
+    let session = daemon.json(&["session", "show", "s"]);
+    assert_eq!(session["container"]["reference"], format!("podman:{name}"));
+    sh(&format!("podman rm --force --time 0 {name}"));
 }

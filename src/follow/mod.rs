@@ -122,8 +122,8 @@ async fn watch(
 
 /// Attaches one container. What it does to be slow, or what goes wrong with it, is no other's concern.
 async fn adopt(sessions: Arc<Sessions>, runtime: Runtime, name: String, session: String) {
-    // In lists names begin with a slash.
-    let reference = runtime.reference(name.trim_start_matches('/'));
+    // In lists names begin with a slash. What no engine calls a container is no name to work with, nor to log.
+    let Some(reference) = runtime.reference(name.trim_start_matches('/')) else { return };
     let following = &sessions.engine().following;
     match sessions.adopt(&session, reference.clone()).await {
         Ok(attached) => {

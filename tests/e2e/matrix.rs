@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::harness::{Daemon, IMAGE, sh};
+use crate::matrix_others::skipped;
 
 /// How a runtime is asked for a container, as shell scripts.
 pub(crate) struct Row {
@@ -255,6 +256,9 @@ const ROOTLESS: &str =
 
 #[test]
 fn podman_rootless() {
+    if skipped() {
+        return;
+    }
     sh(&format!(
         "loginctl enable-linger player
          {}

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::{Container, Daemon, Program, sh};
 use crate::matrix::{serve_podman, until};
-use crate::matrix_others::CONSUMERS;
+use crate::matrix_others::{CONSUMERS, skipped};
 
 fn add(daemon: &Daemon, session: &str, container: &str) -> (u16, Value) {
     let body = serde_json::json!({ "name": session, "container": container }).to_string();
@@ -97,6 +97,9 @@ server.serve_forever()
 
 #[test]
 fn a_users_podman_cannot_name_a_container_of_somebody_else() {
+    if skipped() {
+        return;
+    }
     let daemon = Daemon::start();
     let victim = Container::start_with("victim", "--network none", "");
     let inspect = "{{.State.Pid}} {{.Id}}";
@@ -139,6 +142,9 @@ fn a_process_stands_for_its_container_and_not_for_the_cgroup_it_is_in() {
 /// A container in a cgroup that others are in too: nothing is granted to it, and what that means is said.
 #[test]
 fn nothing_is_granted_to_a_cgroup_that_others_are_in() {
+    if skipped() {
+        return;
+    }
     let daemon = Daemon::start();
     let start = |unit: &str, options: &str| {
         sh(&format!(

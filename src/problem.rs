@@ -99,9 +99,11 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
         Error::SessionName { .. } => {
             (S::BAD_REQUEST, "session-name", "for example `alice` or `seat-1`")
         }
-        Error::Reference(_) => {
-            (S::BAD_REQUEST, "container-reference", "for example docker:game or pid:4711")
-        }
+        Error::Reference(_) => (
+            S::BAD_REQUEST,
+            "container-reference",
+            "for example docker:game, podman:player/game or pid:4711",
+        ),
         Error::Resolve(error) => return resolve(error),
         Error::HasContainer { .. } => {
             (S::CONFLICT, "session-has-container", "remove the session, or add another one")

@@ -30,7 +30,8 @@ pub struct ProfileView {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DoctorQuery {
-    /// Also look at this container: `docker:NAME`, `pid:NUMBER` or `sandbox:SESSION`.
+    /// Also look at this container: `docker:NAME`, `podman:NAME`, `podman:USER/NAME`, `cri:ID`, `machine:NAME`, `lxc:NAME`,
+    /// `pid:NUMBER` or `sandbox:SESSION`.
     container: Option<String>,
 }
 

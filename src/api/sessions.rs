@@ -18,7 +18,8 @@ use crate::session::{Error, Start};
 pub struct NewSession {
     /// 1 to 32 lower-case letters, digits and `-`.
     pub name: String,
-    /// Its container: `docker:NAME`, `pid:NUMBER` or `sandbox:SESSION`.
+    /// Its container: `docker:NAME`, `podman:NAME`, `podman:USER/NAME`, `cri:ID`, `machine:NAME`, `lxc:NAME`,
+    /// `pid:NUMBER` or `sandbox:SESSION`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub container: Option<String>,
 }
@@ -27,7 +28,8 @@ pub struct NewSession {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewContainer {
-    /// `docker:NAME`, `pid:NUMBER` or `sandbox:SESSION`.
+    /// `docker:NAME`, `podman:NAME`, `podman:USER/NAME`, `cri:ID`, `machine:NAME`, `lxc:NAME`,
+    /// `pid:NUMBER` or `sandbox:SESSION`.
     pub container: String,
 }
 

@@ -98,7 +98,7 @@ enum Command {
     },
     /// Look at what of the host, and of a container, is ready, what is missing, and how to mend it.
     Doctor {
-        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        /// docker:NAME, podman:NAME, podman:USER/NAME, cri:ID, machine:NAME, lxc:NAME, pid:NUMBER or sandbox:SESSION.
         container: Option<String>,
         #[command(flatten)]
         json: Json,
@@ -130,7 +130,8 @@ enum SessionCommand {
     Add {
         /// 1 to 32 lower-case letters, digits and `-`.
         session: String,
-        /// docker:NAME, pid:NUMBER or sandbox:SESSION; without one, the session waits for `hotseat run`.
+        /// docker:NAME, podman:NAME, podman:USER/NAME, cri:ID, machine:NAME, lxc:NAME, pid:NUMBER or
+        /// sandbox:SESSION; without one, the session waits for `hotseat run`, or a container with its label.
         #[arg(long, value_name = "REF")]
         container: Option<String>,
     },

@@ -34,9 +34,17 @@ pub(super) fn run(args: &RunArgs, client: Client) -> Result<ExitCode> {
         let signals = Signals::listen().context("could not listen for signals")?;
         let session = args.session.clone().unwrap_or_else(|| format!("run-{}", std::process::id()));
         let added = add_if_missing(&client, &session).await?;
-        let outcome = run_in_session(args, &client, &session, signals).await;
-        // Whatever came before: nothing stays of what was added for the command.
-        let removed = if added { client.remove_session(&session).await } else { Ok(()) };
+        let mut plugged = Vec::new();
+        let outcome = run_in_session(args, &client, &session, signals, &mut plugged).await;
+        // Whatever came before: nothing stays of what was added for the command. Its devices would wait for the next.
+        let removed = if added {
+            client.remove_session(&session).await
+        } else {
+            for slot in plugged {
+                let _ = client.unplug(&session, slot).await;
+            }
+            Ok(())
+        };
         let code = outcome?;
         removed?;
         Ok(code)
@@ -58,11 +66,12 @@ async fn run_in_session(
     client: &Client,
     session: &str,
     mut signals: Signals,
+    plugged: &mut Vec<u8>,
 ) -> Result<ExitCode> {
     let mut sandbox = Sandbox::prepare(session, &args.command)?;
     client.attach(session, format!("sandbox:{session}")).await?;
     for profile in &args.plugs {
-        client.plug(session, profile, None, None).await?;
+        plugged.push(client.plug(session, profile, None, None).await?.slot);
     }
     sandbox.go().context("the sandbox ended before the command could run")?;
 

@@ -68,7 +68,7 @@ async fn run(config: Config) -> Result<()> {
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
-    follow::start(&sessions);
+    let followers = follow::start(&sessions);
     notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
@@ -93,6 +93,7 @@ async fn run(config: Config) -> Result<()> {
         () = notify::watchdog() => {}
         () = overdue => warn!("connections that do not end are closed"),
     }
+    drop(followers);
     if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {
         bail!("a session could not be removed in time; its devices end with this process");
     }

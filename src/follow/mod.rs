@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt as _;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::engine::chain;
@@ -46,23 +47,25 @@ enum FollowError {
     Ended,
 }
 
-/// Starts to follow what the configuration says.
-pub(crate) fn start(sessions: &Arc<Sessions>) {
+/// Follows what the configuration says, until the answer is dropped.
+pub(crate) fn start(sessions: &Arc<Sessions>) -> JoinSet<()> {
+    let mut followers = JoinSet::new();
     let config = &sessions.engine().config;
-    if !config.follow {
-        return;
+    if config.follow {
+        let users = config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
+        for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
+            followers.spawn(follow(Arc::clone(sessions), runtime));
+        }
     }
-    let users = config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
-    for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
-        tokio::spawn(follow(Arc::clone(sessions), runtime));
-    }
+    followers
 }
 
 async fn follow(sessions: Arc<Sessions>, runtime: Runtime) {
     let following = &sessions.engine().following;
     let mut pause = PAUSE.0;
+    let mut adopting = JoinSet::new();
     loop {
-        let Err(error) = watch(&sessions, &runtime).await;
+        let Err(error) = watch(&sessions, &runtime, &mut adopting).await;
         if following.is_connected(&runtime) {
             warn!(%runtime, error = chain(&error), "containers are not followed for now");
             pause = PAUSE.0;
@@ -77,6 +80,7 @@ async fn follow(sessions: Arc<Sessions>, runtime: Runtime) {
 async fn watch(
     sessions: &Arc<Sessions>,
     runtime: &Runtime,
+    adopting: &mut JoinSet<()>,
 ) -> Result<std::convert::Infallible, FollowError> {
     let engine = sessions.engine();
     let socket = runtime.socket(&engine.config).await.map_err(FollowError::Socket)?;
@@ -95,12 +99,13 @@ async fn watch(
         let name = container.names.unwrap_or_default().into_iter().next();
         let session = container.labels.unwrap_or_default().remove(LABEL);
         if let (Some(name), Some(session)) = (name, session) {
-            tokio::spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
+            adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
         }
     }
     engine.following.connected(runtime);
     info!(%runtime, "containers with the label {LABEL} are followed");
     while let Some(event) = starts.next().await {
+        while adopting.try_join_next().is_some() {}
         let mut attributes = event
             .map_err(FollowError::Api)?
             .actor
@@ -109,7 +114,7 @@ async fn watch(
             .unwrap_or_default();
         // A container's labels are attributes of its events, and so is its name.
         if let (Some(name), Some(session)) = (attributes.remove("name"), attributes.remove(LABEL)) {
-            tokio::spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
+            adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
         }
     }
     Err(FollowError::Ended)
@@ -117,8 +122,8 @@ async fn watch(
 
 /// Attaches one container. What it does to be slow, or what goes wrong with it, is no other's concern.
 async fn adopt(sessions: Arc<Sessions>, runtime: Runtime, name: String, session: String) {
-    // In lists names begin with a slash.
-    let reference = runtime.reference(name.trim_start_matches('/'));
+    // In lists names begin with a slash. What no engine calls a container is no name to work with, nor to log.
+    let Some(reference) = runtime.reference(name.trim_start_matches('/')) else { return };
     let following = &sessions.engine().following;
     match sessions.adopt(&session, reference.clone()).await {
         Ok(attached) => {

@@ -46,14 +46,14 @@ pub(super) struct Found {
 }
 
 impl Runtime {
-    /// The reference to one of its containers.
-    pub(crate) fn reference(&self, name: &str) -> ContainerRef {
-        let name = name.to_owned();
-        match self {
-            Self::Docker => ContainerRef::Docker(name),
-            Self::Podman => ContainerRef::Podman { user: None, name },
-            Self::PodmanOf(user) => ContainerRef::Podman { user: Some(user.clone()), name },
-        }
+    /// The reference to one of its containers; `None` for what cannot be a container's name.
+    pub(crate) fn reference(&self, name: &str) -> Option<ContainerRef> {
+        let text = match self {
+            Self::Docker => format!("docker:{name}"),
+            Self::Podman => format!("podman:{name}"),
+            Self::PodmanOf(user) => format!("podman:{user}/{name}"),
+        };
+        text.parse().ok()
     }
 
     /// Its socket; `None` when there is no such user.

@@ -16,7 +16,7 @@ use crate::sandbox;
 
 pub(crate) use api::Runtime;
 pub use error::ResolveError;
-pub use reference::{ContainerRef, FORMS, RefError};
+pub use reference::{ContainerRef, RefError};
 
 impl ContainerRef {
     /// What comes before the colon.

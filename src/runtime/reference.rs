@@ -30,7 +30,7 @@ pub enum ContainerRef {
 }
 
 /// The forms of a reference, for messages and help.
-pub const FORMS: &str = "docker:NAME, podman:NAME, podman:USER/NAME, cri:ID, machine:NAME, lxc:NAME, pid:NUMBER or \
+const FORMS: &str = "docker:NAME, podman:NAME, podman:USER/NAME, cri:ID, machine:NAME, lxc:NAME, pid:NUMBER or \
                          sandbox:SESSION";
 
 /// A text that names no container.

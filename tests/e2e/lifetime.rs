@@ -54,12 +54,15 @@ fn a_container_that_dies_takes_its_devices_along() {
     let (status, problem) = daemon.call("POST", "/v1/sessions/s/devices", r#"{"profile":"mouse"}"#);
     assert_eq!((status, problem["code"].as_str()), (409, Some("no-container")), "{problem}");
 
-    // The session goes on with the container's next life.
+    // The session goes on with the container's next life, and so do its devices.
     sh(&format!("docker start {}", container.name));
     let body = format!(r#"{{"container":"{}"}}"#, container.reference());
     let (status, session) = daemon.call("PUT", "/v1/sessions/s/container", &body);
     assert_eq!(status, 200, "{session}");
+    let profiles = session["devices"].as_array().unwrap().iter().map(|device| &device["profile"]);
+    assert_eq!(profiles.collect::<Vec<_>>(), ["xbox-one", "mouse"], "{session}");
     let pad = daemon.plug("s", "xbox-one");
+    assert_eq!(pad.slot(), "2");
     container.sh(&format!("exec 3<>{}", pad.node("event")));
     daemon.hotseat(&["session", "rm", "s"]);
     assert_eq!(daemon.traces(), before);

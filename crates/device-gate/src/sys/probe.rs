@@ -90,9 +90,11 @@ fn child(
     path: &CStr,
     flags: i32,
 ) -> ! {
+    // The mounts first: they may belong to a user namespace above this one (bubblewrap's do), which cannot be reached
+    // from it.
     let entered = (to_join < 0 || joins(to_join))
-        && (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (mount < 0 || setns(mount, libc::CLONE_NEWNS) && change_root(root))
+        && (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (user < 0 || become_user(ids))
         && close_everything();
     let status = if entered && opens(path, flags) { 0 } else { last_errno() };

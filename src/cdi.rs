@@ -87,15 +87,17 @@ pub enum CdiError {
 pub struct Hook {
     path: PathBuf,
     socket: PathBuf,
+    wait: Option<u8>,
 }
 
 impl Hook {
-    /// The hook at `path`, or else the one beside this program, which calls the daemon at `socket`.
+    /// The hook at `path`, or else the one beside this program, which calls the daemon at `socket` and waits for it for
+    /// `wait` seconds, or else for one.
     ///
     /// # Errors
     ///
     /// [`CdiError::Hook`]: a container with a hook that is not there does not start.
-    pub fn find(path: Option<PathBuf>, socket: &Path) -> Result<Self, CdiError> {
+    pub fn find(path: Option<PathBuf>, socket: &Path, wait: Option<u8>) -> Result<Self, CdiError> {
         let path = match path {
             Some(path) => std::path::absolute(&path)
                 .map_err(|error| CdiError::Hook { path, source: Some(error) })?,
@@ -108,7 +110,7 @@ impl Hook {
         };
         match fs::metadata(&path) {
             Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
-                Ok(Self { path, socket: socket.to_owned() })
+                Ok(Self { path, socket: socket.to_owned(), wait })
             }
             Ok(_) => Err(CdiError::Hook { path, source: None }),
             Err(source) => Err(CdiError::Hook { path, source: Some(source) }),
@@ -118,14 +120,15 @@ impl Hook {
     /// Its arguments, the program's own name first.
     fn arguments(&self, session: Option<&str>) -> Vec<String> {
         let mut arguments = vec!["hotseat-hook".to_owned()];
-        arguments.extend(
-            session
-                .map(|session| ["--session".to_owned(), session.to_owned()])
-                .into_iter()
-                .flatten(),
-        );
+        let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        if let Some(session) = session {
+            add("--session", session.to_owned());
+        }
         if self.socket != Path::new(DEFAULT_SOCKET) {
-            arguments.extend(["--socket".to_owned(), self.socket.display().to_string()]);
+            add("--socket", self.socket.display().to_string());
+        }
+        if let Some(wait) = self.wait {
+            add("--wait", wait.to_string());
         }
         arguments
     }

@@ -1,11 +1,13 @@
 //! What is ready, what is missing, and how to mend it.
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use device_gate::Container;
 use serde::{Deserialize, Serialize};
+use udev_forge::udevd;
 use utoipa::ToSchema;
 
 use crate::engine::{Engine, chain};
@@ -238,6 +240,7 @@ fn look_at(container: &Container) -> Vec<Check> {
         Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
         Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
         udev(container),
+        udev_monitors(container),
         apparmor(pid),
         paused(container),
     ]
@@ -282,6 +285,44 @@ fn udev_control(container: &Container) -> Check {
             "is /run or /run/udev a symbolic link there? use an image in which they are directories",
         ),
     }
+}
+
+/// Programs that were too early for [`udev_control`].
+fn udev_monitors(container: &Container) -> Check {
+    let net = PathBuf::from(format!("/proc/{}/net", container.pid()));
+    match udevd::deaf_monitors(&net) {
+        Ok(found) => {
+            // Ours that send.
+            let own = own_sockets();
+            match found.iter().filter(|inode| !own.contains(*inode)).count() {
+                0 => Check::ok("udev-monitors", "no program has listened too early"),
+                count => Check::not(
+                    "udev-monitors",
+                    Status::Warning,
+                    format!(
+                        "{count} udev monitors in it were opened while /run/udev/control was not there: they \
+                         will never hear of a device"
+                    ),
+                    "restart the programs; start the container ready the next time (docs/ready.md)",
+                ),
+            }
+        }
+        Err(error) => Check::not(
+            "udev-monitors",
+            Status::Warning,
+            format!("could not look for programs that have listened too early: {error}"),
+            "did the container end? is /proc mounted?",
+        ),
+    }
+}
+
+/// The inode numbers of this process's sockets (proc_pid_fd(5)).
+fn own_sockets() -> HashSet<u64> {
+    let inode = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?.into_os_string().into_string().ok()?;
+        target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    fs::read_dir("/proc/self/fd").into_iter().flatten().flatten().filter_map(inode).collect()
 }
 
 fn apparmor(pid: u32) -> Check {

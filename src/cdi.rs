@@ -195,9 +195,9 @@ pub fn write(
     keep: bool,
 ) -> Result<BTreeSet<String>, CdiError> {
     let _lock = lock_directory_of(path)?;
-    let mut all = sessions.clone();
+    let (mut all, found) = (sessions.clone(), read(path)?);
     if keep {
-        all.extend(read(path)?);
+        all.extend(found);
     }
     replace(path, &text(hook, &all)?)?;
     Ok(all)
@@ -266,4 +266,93 @@ fn replace(path: &Path, text: &str) -> Result<(), CdiError> {
         let _ = fs::remove_file(&new);
         CdiError::Write { path: path.to_owned(), source }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// A program, a directory for specifications, and the hook that is that program.
+    fn hook() -> (tempfile::TempDir, PathBuf, Hook) {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("hotseat-hook");
+        fs::write(&program, "").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let hook = Hook::find(Some(program), Path::new(DEFAULT_SOCKET), None).unwrap();
+        let path = directory.path().join("cdi/hotseat.json");
+        (directory, path, hook)
+    }
+
+    #[test]
+    fn a_device_is_a_hook_and_nothing_that_can_go_away() {
+        let (_directory, path, hook) = hook();
+        write(&path, &hook, &set(&["alice"]), true).unwrap();
+        let written: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let expected = json!({
+            "cdiVersion": "0.5.0",
+            "kind": "hotseat.dev/session",
+            "devices": [{ "name": "alice", "containerEdits": { "hooks": [{
+                "hookName": "createRuntime",
+                "path": hook.path,
+                "args": ["hotseat-hook", "--session", "alice"],
+            }] } }],
+        });
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn devices_stay_unless_they_are_pruned() {
+        let (_directory, path, hook) = hook();
+        write(&path, &hook, &set(&["bob"]), true).unwrap();
+        assert_eq!(write(&path, &hook, &set(&["alice"]), true).unwrap(), set(&["alice", "bob"]));
+        assert_eq!(read(&path).unwrap(), set(&["alice", "bob"]));
+        write(&path, &hook, &set(&["carol"]), false).unwrap();
+        assert_eq!(read(&path).unwrap(), set(&["carol"]));
+        let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn what_engines_would_refuse_is_never_written() {
+        let (_directory, path, hook) = hook();
+        assert!(matches!(write(&path, &hook, &set(&[]), true), Err(CdiError::NoDevices)));
+        let wrong = write(&path, &hook, &set(&["alice", "bob-"]), true);
+        assert!(matches!(wrong, Err(CdiError::Name { session }) if session == "bob-"));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone() {
+        let (_directory, path, hook) = hook();
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"kind":"nvidia.com/gpu","devices":[]}"#,
+            r#"{"kind":"hotseat.dev/session"}"#,
+        ] {
+            fs::write(&path, text).unwrap();
+            for keep in [true, false] {
+                let foreign = write(&path, &hook, &set(&["alice"]), keep);
+                assert!(matches!(foreign, Err(CdiError::Foreign { .. })), "{text}: {foreign:?}");
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_hook_that_cannot_run_is_found_out_before_a_container_needs_it() {
+        let (directory, _, _) = hook();
+        let plain = directory.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        for path in [plain, directory.path().join("missing"), directory.path().to_owned()] {
+            let found = Hook::find(Some(path), Path::new(DEFAULT_SOCKET), None);
+            assert!(matches!(found, Err(CdiError::Hook { .. })), "{found:?}");
+        }
+    }
 }

@@ -223,7 +223,7 @@ fn a_session_becomes_a_cdi_device_where_that_is_configured_and_stays_one() {
     assert_eq!((status, &problem["code"]), (400, &Value::from("session-name")), "{problem}");
     fs::write(&file, "{}").unwrap();
     let (status, problem) = daemon.call("POST", "/v1/sessions", r#"{"name":"carol"}"#);
-    assert_eq!((status, &problem["code"]), (500, &Value::from("cdi")), "{problem}");
+    assert_eq!((status, &problem["code"]), (409, &Value::from("cdi-foreign")), "{problem}");
     assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
     // Nothing of the refused ones stays.
     let sessions = daemon.json(&["session", "ls"]);

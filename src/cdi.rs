@@ -20,6 +20,9 @@ use crate::config::DEFAULT_SOCKET;
 /// What the devices are: vendor and class.
 pub const KIND: &str = "hotseat.dev/session";
 
+/// Where engines look: what is in here stays over a reboot, as containers that are started again do.
+pub const DIRECTORY: &str = "/etc/cdi";
+
 /// The file's name in a directory of CDI specifications.
 pub const FILE: &str = "hotseat.json";
 
@@ -108,13 +111,8 @@ impl Hook {
                 })?
                 .with_file_name("hotseat-hook"),
         };
-        match fs::metadata(&path) {
-            Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
-                Ok(Self { path, socket: socket.to_owned(), wait })
-            }
-            Ok(_) => Err(CdiError::Hook { path, source: None }),
-            Err(source) => Err(CdiError::Hook { path, source: Some(source) }),
-        }
+        check_program(&path)?;
+        Ok(Self { path, socket: socket.to_owned(), wait })
     }
 
     /// Its arguments, the program's own name first.
@@ -143,6 +141,12 @@ impl Hook {
             "stages": ["createRuntime"],
         })
     }
+}
+
+fn check_program(path: &Path) -> Result<(), CdiError> {
+    let hook = |source| CdiError::Hook { path: path.to_owned(), source };
+    let file = fs::metadata(path).map_err(|error| hook(Some(error)))?;
+    if file.is_file() && file.permissions().mode() & 0o111 != 0 { Ok(()) } else { Err(hook(None)) }
 }
 
 /// The specification with a device for each session, as text.
@@ -213,6 +217,24 @@ pub fn write_hook(directory: &Path, hook: &Hook) -> Result<PathBuf, CdiError> {
     let _lock = lock_directory_of(&path)?;
     replace(&path, &pretty(&hook.configuration()))?;
     Ok(path)
+}
+
+/// Whether containers can be started with the devices of the specification at `path`; how many there are.
+///
+/// # Errors
+///
+/// As [`read`], and [`CdiError::Hook`].
+pub fn check(path: &Path) -> Result<usize, CdiError> {
+    let devices = read(path)?.len();
+    // A file that is gone meanwhile has no hooks.
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let specification: Value = serde_json::from_str(&text).unwrap_or_default();
+    for device in specification["devices"].as_array().into_iter().flatten() {
+        if let Some(hook) = device["containerEdits"]["hooks"][0]["path"].as_str() {
+            check_program(Path::new(hook))?;
+        }
+    }
+    Ok(devices)
 }
 
 /// The devices of the specification at `path`; none if there is no such file.
@@ -350,6 +372,11 @@ mod tests {
         let (directory, _, _) = hook();
         let plain = directory.path().join("plain");
         fs::write(&plain, "").unwrap();
+        let specification = directory.path().join("hotseat.json");
+        assert_eq!(check(&specification).unwrap(), 0);
+        let hook = Hook { path: plain.clone(), socket: DEFAULT_SOCKET.into(), wait: None };
+        write(&specification, &hook, &set(&["alice"]), true).unwrap();
+        assert!(matches!(check(&specification), Err(CdiError::Hook { .. })));
         for path in [plain, directory.path().join("missing"), directory.path().to_owned()] {
             let found = Hook::find(Some(path), Path::new(DEFAULT_SOCKET), None);
             assert!(matches!(found, Err(CdiError::Hook { .. })), "{found:?}");

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use udev_forge::udevd;
 use utoipa::ToSchema;
 
+use crate::cdi;
 use crate::engine::{Engine, chain};
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::runtime::ContainerRef;
 use crate::session::Error;
 use crate::session::announcer::UdevMode;
@@ -64,6 +65,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         seat_rules(),
         boot_modules(),
         docker(engine).await,
+        cdi(engine),
     ]
 }
 
@@ -215,6 +217,23 @@ async fn docker(engine: &Engine) -> Check {
             format!("{shown} does not answer ({error}): containers cannot be named docker:NAME"),
             "start the Docker daemon, or set `docker_socket` in the configuration; pid:N works without",
         ),
+    }
+}
+
+/// Containers that are started ready (docs/ready.md).
+fn cdi(engine: &Engine) -> Check {
+    let directory = engine.config.cdi_dir.as_deref().unwrap_or(Path::new(cdi::DIRECTORY));
+    let path = directory.join(cdi::FILE);
+    match cdi::check(&path) {
+        Ok(0) => {
+            Check::ok("cdi", "no container is started by a CDI device; `hotseat cdi` makes them")
+        }
+        Ok(count) => Check::ok("cdi", format!("{} has {count} devices", path.display())),
+        Err(error) => {
+            let lost = "containers with its devices may not start";
+            let detail = format!("{} cannot be used, {lost}: {}", path.display(), chain(&error));
+            Check::not("cdi", Status::Warning, detail, &problem::cdi(&error).2)
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct CdiArgs {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "/etc/cdi/hotseat.json",
+        default_value_os_t = Path::new(cdi::DIRECTORY).join(cdi::FILE),
         conflicts_with = "hooks_dir"
     )]
     output: PathBuf,

@@ -77,12 +77,9 @@ impl Started {
         sh(&inspect).trim().parse().unwrap()
     }
 
-    /// Its next life.
+    /// Its next life, when it has ended.
     fn start_again(&mut self) {
-        let again = format!(
-            "{0} kill {1} >/dev/null; {0} wait {1} >/dev/null; exec {0} start --attach {1}",
-            self.engine, self.name
-        );
+        let again = format!("exec {} start --attach {}", self.engine, self.name);
         self.program = Program::start(&["sh", "-c", &again]);
     }
 }
@@ -179,9 +176,17 @@ fn a_cdi_device_makes_a_container_ready() {
         assert_eq!(mounts_of(container.pid()), 2, "{engine}");
         container.expect_plug(&daemon, "s");
 
-        // So does its next life, even when its session was forgotten.
+        // Without the file it does not start again: so it is never taken away by itself.
+        let stop = format!("{engine} kill {0} && {engine} wait {0}", container.name);
+        sh(&stop);
+        fs::remove_file(SPECIFICATION).unwrap();
+        let start = format!("{engine} start {} 2>&1 && exit 9 || true", container.name);
+        let refused = sh(&start);
+        assert!(refused.contains("unresolvable CDI devices hotseat.dev/session=s"), "{refused}");
+        daemon.hotseat(&["cdi", "--wait", "30", "--session", "s"]);
+
+        // Its next life is ready as well, even when its session was forgotten.
         daemon.hotseat(&["session", "rm", "s"]);
-        assert_eq!(mounts_of(container.pid()), 0, "{engine}");
         container.start_again();
         container.expect_ready();
         container.expect_plug(&daemon, "s");

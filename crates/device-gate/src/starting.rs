@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, openat2, statx,
+};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::container::{Container, ContainerError};
@@ -63,7 +65,15 @@ fn open_root(container: &Container, root: &Path) -> io::Result<OwnedFd> {
         // Its root, and this thread's then, is that of the host's tree.
         move_into_link_name_space(container.mount_namespace(), Some(LinkNameSpaceType::Mount))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(openat2(CWD, root, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?)
+        let opened = openat2(CWD, root, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+        // pivot_root(2) wants a mount point that is not the root. Anything else is a directory of the host.
+        let its = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::MNT_ID)?;
+        let is_mount_point = its.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        if !is_mount_point || its.stx_mnt_id == root.stx_mnt_id {
+            return Err(io::Error::other("it is not where a root file system is mounted"));
+        }
+        Ok(opened)
     })?
 }
 

@@ -7,9 +7,9 @@
 //! SPEC.md.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -50,9 +50,9 @@ pub enum CdiError {
         #[source]
         source: Option<io::Error>,
     },
-    /// The directory could not be made or locked.
-    #[error("could not use the directory `{path}`")]
-    Directory {
+    /// The directory could not be made, or the lock in it not be taken.
+    #[error("could not prepare the directory `{path}`")]
+    Lock {
         /// The directory.
         path: PathBuf,
         /// Why.
@@ -198,7 +198,7 @@ pub fn write(
     sessions: &BTreeSet<String>,
     keep: bool,
 ) -> Result<BTreeSet<String>, CdiError> {
-    let _lock = lock_directory_of(path)?;
+    let _lock = lock(path)?;
     let (mut all, found) = (sessions.clone(), read(path)?);
     if keep {
         all.extend(found);
@@ -211,10 +211,10 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// [`CdiError::Directory`], [`CdiError::Write`].
+/// [`CdiError::Lock`], [`CdiError::Write`].
 pub fn write_hook(directory: &Path, hook: &Hook) -> Result<PathBuf, CdiError> {
     let path = directory.join("hotseat.json");
-    let _lock = lock_directory_of(&path)?;
+    let _lock = lock(&path)?;
     replace(&path, &pretty(&hook.configuration()))?;
     Ok(path)
 }
@@ -258,15 +258,19 @@ pub fn read(path: &Path) -> Result<BTreeSet<String>, CdiError> {
     names.ok_or_else(|| CdiError::Foreign { path: path.to_owned() })
 }
 
-/// Two who add a device at once must not lose one. The lock ends with the file.
-fn lock_directory_of(path: &Path) -> Result<File, CdiError> {
-    let directory =
-        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let error = |source| CdiError::Directory { path: directory.to_owned(), source };
-    fs::create_dir_all(directory).map_err(error)?;
-    let directory = File::open(directory).map_err(error)?;
-    flock(&directory, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
-    Ok(directory)
+/// Two who add a device at once must not lose one. The lock ends with the file. It is no file that other users can open,
+/// and so keep.
+fn lock(path: &Path) -> Result<File, CdiError> {
+    let directory = path.parent().unwrap_or(path);
+    let lock = || {
+        fs::create_dir_all(directory)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path.with_extension("lock"))?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    };
+    lock().map_err(|source| CdiError::Lock { path: directory.to_owned(), source })
 }
 
 fn pretty(value: &Value) -> String {
@@ -335,7 +339,7 @@ mod tests {
         write(&path, &hook, &set(&["carol"]), false).unwrap();
         assert_eq!(read(&path).unwrap(), set(&["carol"]));
         let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
-        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(left.len(), 2, "it and its lock: {left:?}");
     }
 
     #[test]

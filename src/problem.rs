@@ -271,7 +271,7 @@ pub(crate) fn cdi(error: &CdiError) -> (StatusCode, &'static str, String) {
             "cdi-foreign",
             "move it away, or choose another file with `hotseat cdi --output`",
         ),
-        CdiError::Directory { .. } | CdiError::Read { .. } | CdiError::Write { .. } => (
+        CdiError::Lock { .. } | CdiError::Read { .. } | CdiError::Write { .. } => (
             S::INTERNAL_SERVER_ERROR,
             "cdi",
             "run it as root; the directory is `cdi_dir` of the configuration, or that of `hotseat cdi --output`",

@@ -34,8 +34,8 @@ const SOCKET: &str = "/run/hotseat/hotseat.sock";
 /// The annotation that names the session.
 const ANNOTATION: &str = "hotseat.session";
 
-/// In bytes, of everything that is read.
-const LIMIT: u64 = 1024 * 1024;
+/// In bytes, of everything that is read. What is longer is cut, and not valid then.
+const LIMIT: u64 = 16 << 20;
 
 /// What came of it, if the container is not ready.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<_> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
     // A standard output or error that is gone is no reason to keep a container from starting.
     if arguments == ["--help"] {
         let _ = io::stdout().write_all(USAGE.as_bytes());

@@ -29,9 +29,8 @@ use crate::thread;
 /// [`ContainerError`], in particular [`ContainerError::NotIt`].
 pub fn open_starting(id: &str, pid: u32, root: &Path) -> Result<Container, ContainerError> {
     let mut container = Container::open(pid)?;
-    let Some(cgroup) = named_after(id, container.cgroup().path()) else {
-        return Err(ContainerError::NotIt { pid, id: id.to_owned() });
-    };
+    let not_it = || ContainerError::NotIt { pid, id: id.to_owned() };
+    let cgroup = named_after(id, container.cgroup().path()).ok_or_else(not_it)?;
     match open_root(&container, root) {
         Ok(root) => {
             container.set_root(root);
@@ -40,8 +39,7 @@ pub fn open_starting(id: &str, pid: u32, root: &Path) -> Result<Container, Conta
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut container = Container::open(pid)?;
             // By now it may have made cgroups of its own.
-            container.widen_cgroup(&cgroup)?;
-            Ok(container)
+            if container.widen_cgroup(&cgroup)? { Ok(container) } else { Err(not_it()) }
         }
         Err(source) => Err(ContainerError::Root { pid, path: root.to_owned(), source }),
     }

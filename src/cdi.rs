@@ -7,9 +7,9 @@
 //! SPEC.md.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -19,6 +19,9 @@ use crate::config::DEFAULT_SOCKET;
 
 /// What the devices are: vendor and class.
 pub const KIND: &str = "hotseat.dev/session";
+
+/// Where engines look: what is in here stays over a reboot, as containers that are started again do.
+pub const DIRECTORY: &str = "/etc/cdi";
 
 /// The file's name in a directory of CDI specifications.
 pub const FILE: &str = "hotseat.json";
@@ -47,9 +50,9 @@ pub enum CdiError {
         #[source]
         source: Option<io::Error>,
     },
-    /// The directory could not be made or locked.
-    #[error("could not use the directory `{path}`")]
-    Directory {
+    /// The directory could not be made, or the lock in it not be taken.
+    #[error("could not prepare the directory `{path}`")]
+    Lock {
         /// The directory.
         path: PathBuf,
         /// Why.
@@ -87,15 +90,17 @@ pub enum CdiError {
 pub struct Hook {
     path: PathBuf,
     socket: PathBuf,
+    wait: Option<u8>,
 }
 
 impl Hook {
-    /// The hook at `path`, or else the one beside this program, which calls the daemon at `socket`.
+    /// The hook at `path`, or else the one beside this program, which calls the daemon at `socket` and waits for it for
+    /// `wait` seconds, or else for one.
     ///
     /// # Errors
     ///
     /// [`CdiError::Hook`]: a container with a hook that is not there does not start.
-    pub fn find(path: Option<PathBuf>, socket: &Path) -> Result<Self, CdiError> {
+    pub fn find(path: Option<PathBuf>, socket: &Path, wait: Option<u8>) -> Result<Self, CdiError> {
         let path = match path {
             Some(path) => std::path::absolute(&path)
                 .map_err(|error| CdiError::Hook { path, source: Some(error) })?,
@@ -106,26 +111,22 @@ impl Hook {
                 })?
                 .with_file_name("hotseat-hook"),
         };
-        match fs::metadata(&path) {
-            Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
-                Ok(Self { path, socket: socket.to_owned() })
-            }
-            Ok(_) => Err(CdiError::Hook { path, source: None }),
-            Err(source) => Err(CdiError::Hook { path, source: Some(source) }),
-        }
+        check_program(&path)?;
+        Ok(Self { path, socket: socket.to_owned(), wait })
     }
 
     /// Its arguments, the program's own name first.
     fn arguments(&self, session: Option<&str>) -> Vec<String> {
         let mut arguments = vec!["hotseat-hook".to_owned()];
-        arguments.extend(
-            session
-                .map(|session| ["--session".to_owned(), session.to_owned()])
-                .into_iter()
-                .flatten(),
-        );
+        let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        if let Some(session) = session {
+            add("--session", session.to_owned());
+        }
         if self.socket != Path::new(DEFAULT_SOCKET) {
-            arguments.extend(["--socket".to_owned(), self.socket.display().to_string()]);
+            add("--socket", self.socket.display().to_string());
+        }
+        if let Some(wait) = self.wait {
+            add("--wait", wait.to_string());
         }
         arguments
     }
@@ -140,6 +141,12 @@ impl Hook {
             "stages": ["createRuntime"],
         })
     }
+}
+
+fn check_program(path: &Path) -> Result<(), CdiError> {
+    let hook = |source| CdiError::Hook { path: path.to_owned(), source };
+    let file = fs::metadata(path).map_err(|error| hook(Some(error)))?;
+    if file.is_file() && file.permissions().mode() & 0o111 != 0 { Ok(()) } else { Err(hook(None)) }
 }
 
 /// The specification with a device for each session, as text.
@@ -191,10 +198,10 @@ pub fn write(
     sessions: &BTreeSet<String>,
     keep: bool,
 ) -> Result<BTreeSet<String>, CdiError> {
-    let _lock = lock_directory_of(path)?;
-    let mut all = sessions.clone();
+    let _lock = lock(path)?;
+    let (mut all, found) = (sessions.clone(), read(path)?);
     if keep {
-        all.extend(read(path)?);
+        all.extend(found);
     }
     replace(path, &text(hook, &all)?)?;
     Ok(all)
@@ -204,12 +211,30 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// [`CdiError::Directory`], [`CdiError::Write`].
+/// [`CdiError::Lock`], [`CdiError::Write`].
 pub fn write_hook(directory: &Path, hook: &Hook) -> Result<PathBuf, CdiError> {
     let path = directory.join("hotseat.json");
-    let _lock = lock_directory_of(&path)?;
+    let _lock = lock(&path)?;
     replace(&path, &pretty(&hook.configuration()))?;
     Ok(path)
+}
+
+/// Whether containers can be started with the devices of the specification at `path`; how many there are.
+///
+/// # Errors
+///
+/// As [`read`], and [`CdiError::Hook`].
+pub fn check(path: &Path) -> Result<usize, CdiError> {
+    let devices = read(path)?.len();
+    // A file that is gone meanwhile has no hooks.
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let specification: Value = serde_json::from_str(&text).unwrap_or_default();
+    for device in specification["devices"].as_array().into_iter().flatten() {
+        if let Some(hook) = device["containerEdits"]["hooks"][0]["path"].as_str() {
+            check_program(Path::new(hook))?;
+        }
+    }
+    Ok(devices)
 }
 
 /// The devices of the specification at `path`; none if there is no such file.
@@ -233,15 +258,19 @@ pub fn read(path: &Path) -> Result<BTreeSet<String>, CdiError> {
     names.ok_or_else(|| CdiError::Foreign { path: path.to_owned() })
 }
 
-/// Two who add a device at once must not lose one. The lock ends with the file.
-fn lock_directory_of(path: &Path) -> Result<File, CdiError> {
-    let directory =
-        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let error = |source| CdiError::Directory { path: directory.to_owned(), source };
-    fs::create_dir_all(directory).map_err(error)?;
-    let directory = File::open(directory).map_err(error)?;
-    flock(&directory, FlockOperation::LockExclusive).map_err(|errno| error(errno.into()))?;
-    Ok(directory)
+/// Two who add a device at once must not lose one. The lock ends with the file. It is no file that other users can open,
+/// and so keep.
+fn lock(path: &Path) -> Result<File, CdiError> {
+    let directory = path.parent().unwrap_or(path);
+    let lock = || {
+        fs::create_dir_all(directory)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path.with_extension("lock"))?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    };
+    lock().map_err(|source| CdiError::Lock { path: directory.to_owned(), source })
 }
 
 fn pretty(value: &Value) -> String {
@@ -263,4 +292,98 @@ fn replace(path: &Path, text: &str) -> Result<(), CdiError> {
         let _ = fs::remove_file(&new);
         CdiError::Write { path: path.to_owned(), source }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// A program, a directory for specifications, and the hook that is that program.
+    fn hook() -> (tempfile::TempDir, PathBuf, Hook) {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("hotseat-hook");
+        fs::write(&program, "").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let hook = Hook::find(Some(program), Path::new(DEFAULT_SOCKET), None).unwrap();
+        let path = directory.path().join("cdi/hotseat.json");
+        (directory, path, hook)
+    }
+
+    #[test]
+    fn a_device_is_a_hook_and_nothing_that_can_go_away() {
+        let (_directory, path, hook) = hook();
+        write(&path, &hook, &set(&["alice"]), true).unwrap();
+        let written: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let expected = json!({
+            "cdiVersion": "0.5.0",
+            "kind": "hotseat.dev/session",
+            "devices": [{ "name": "alice", "containerEdits": { "hooks": [{
+                "hookName": "createRuntime",
+                "path": hook.path,
+                "args": ["hotseat-hook", "--session", "alice"],
+            }] } }],
+        });
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn devices_stay_unless_they_are_pruned() {
+        let (_directory, path, hook) = hook();
+        write(&path, &hook, &set(&["bob"]), true).unwrap();
+        assert_eq!(write(&path, &hook, &set(&["alice"]), true).unwrap(), set(&["alice", "bob"]));
+        assert_eq!(read(&path).unwrap(), set(&["alice", "bob"]));
+        write(&path, &hook, &set(&["carol"]), false).unwrap();
+        assert_eq!(read(&path).unwrap(), set(&["carol"]));
+        let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 2, "it and its lock: {left:?}");
+    }
+
+    #[test]
+    fn what_engines_would_refuse_is_never_written() {
+        let (_directory, path, hook) = hook();
+        assert!(matches!(write(&path, &hook, &set(&[]), true), Err(CdiError::NoDevices)));
+        let wrong = write(&path, &hook, &set(&["alice", "bob-"]), true);
+        assert!(matches!(wrong, Err(CdiError::Name { session }) if session == "bob-"));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone() {
+        let (_directory, path, hook) = hook();
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"kind":"nvidia.com/gpu","devices":[]}"#,
+            r#"{"kind":"hotseat.dev/session"}"#,
+        ] {
+            fs::write(&path, text).unwrap();
+            for keep in [true, false] {
+                let foreign = write(&path, &hook, &set(&["alice"]), keep);
+                assert!(matches!(foreign, Err(CdiError::Foreign { .. })), "{text}: {foreign:?}");
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_hook_that_cannot_run_is_found_out_before_a_container_needs_it() {
+        let (directory, _, _) = hook();
+        let plain = directory.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        let specification = directory.path().join("hotseat.json");
+        assert_eq!(check(&specification).unwrap(), 0);
+        let hook = Hook { path: plain.clone(), socket: DEFAULT_SOCKET.into(), wait: None };
+        write(&specification, &hook, &set(&["alice"]), true).unwrap();
+        assert!(matches!(check(&specification), Err(CdiError::Hook { .. })));
+        for path in [plain, directory.path().join("missing"), directory.path().to_owned()] {
+            let found = Hook::find(Some(path), Path::new(DEFAULT_SOCKET), None);
+            assert!(matches!(found, Err(CdiError::Hook { .. })), "{found:?}");
+        }
+    }
 }

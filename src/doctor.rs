@@ -2,6 +2,7 @@
 
 mod container;
 mod privileges;
+mod udev;
 
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
@@ -12,7 +13,9 @@ use device_gate::BackEnd;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::cdi;
 use crate::engine::{Engine, chain};
+use crate::problem;
 use crate::runtime::Runtime;
 use crate::setup::{MODULES, SEAT_RULES};
 
@@ -66,6 +69,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         boot_modules(),
     ];
     checks.extend(runtimes(engine).await);
+    checks.push(cdi(engine));
     checks
 }
 
@@ -295,5 +299,22 @@ async fn socket(engine: &Engine, runtime: &Runtime) -> Check {
             ),
             "start it, or set its socket in the configuration; pid:N works without",
         ),
+    }
+}
+
+/// Containers that are started ready (docs/ready.md).
+fn cdi(engine: &Engine) -> Check {
+    let directory = engine.config.cdi_dir.as_deref().unwrap_or(Path::new(cdi::DIRECTORY));
+    let path = directory.join(cdi::FILE);
+    match cdi::check(&path) {
+        Ok(0) => {
+            Check::ok("cdi", "no container is started by a CDI device; `hotseat cdi` makes them")
+        }
+        Ok(count) => Check::ok("cdi", format!("{} has {count} devices", path.display())),
+        Err(error) => {
+            let lost = "containers with its devices may not start";
+            let detail = format!("{} cannot be used, {lost}: {}", path.display(), chain(&error));
+            Check::not("cdi", Status::Warning, detail, &problem::cdi(&error).2)
+        }
     }
 }

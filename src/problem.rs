@@ -175,19 +175,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "node-exists",
             "an earlier device left it; remove the session and add it again, and report this as a bug",
         ),
-        Error::Cdi(CdiError::Name { .. }) => {
-            (S::BAD_REQUEST, "session-name", "choose a name that ends in a letter or digit")
-        }
-        Error::Cdi(CdiError::Hook { .. }) => (
-            S::INTERNAL_SERVER_ERROR,
-            "no-hook",
-            "install `hotseat-hook` beside `hotseat`, or take `cdi_dir` out of the configuration",
-        ),
-        Error::Cdi(_) => (
-            S::INTERNAL_SERVER_ERROR,
-            "cdi",
-            "can the daemon write `cdi_dir` of its configuration, and is hotseat.json in it its own?",
-        ),
+        Error::Cdi(error) => return cdi(error),
         Error::Stage(StagingError::Lock { .. }) => (
             S::SERVICE_UNAVAILABLE,
             "user-namespaces",
@@ -355,6 +343,35 @@ fn how_to_listen(reference: &ContainerRef) -> &'static str {
 /// What to do about an attach that fails.
 pub(crate) fn attach_hint(error: &AttachError) -> String {
     attach(error).2
+}
+
+/// Also of `hotseat cdi`, which asks no daemon.
+pub(crate) fn cdi(error: &CdiError) -> (StatusCode, &'static str, String) {
+    use StatusCode as S;
+    let (status, code, hint) = match error {
+        CdiError::Name { .. } => {
+            (S::BAD_REQUEST, "session-name", "choose a name that ends in a letter or digit")
+        }
+        CdiError::NoDevices => {
+            (S::BAD_REQUEST, "no-session", "add a session first, or name one with --session")
+        }
+        CdiError::Hook { .. } => (
+            S::INTERNAL_SERVER_ERROR,
+            "no-hook",
+            "install `hotseat-hook` beside `hotseat`, or name it with `hotseat cdi --hook`",
+        ),
+        CdiError::Foreign { .. } => (
+            S::CONFLICT,
+            "cdi-foreign",
+            "move it away, or choose another file with `hotseat cdi --output`",
+        ),
+        CdiError::Lock { .. } | CdiError::Read { .. } | CdiError::Write { .. } => (
+            S::INTERNAL_SERVER_ERROR,
+            "cdi",
+            "run it as root; the directory is `cdi_dir` of the configuration, or that of `hotseat cdi --output`",
+        ),
+    };
+    (status, code, hint.to_owned())
 }
 
 fn attach(error: &AttachError) -> (StatusCode, &'static str, String) {

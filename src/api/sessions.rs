@@ -142,7 +142,7 @@ pub(super) async fn starting(
     let attached = to_the_end(async move {
         let attached = sessions.start_container(&name, start).await;
         match &attached {
-            Ok(_) => tracing::info!(session = name, pid, "ready before its first program"),
+            Ok(_) => tracing::info!(session = name, pid, "a starting container was attached"),
             // The runtime goes on all the same, and may not show what its hook prints.
             Err(error) => {
                 tracing::warn!(

@@ -15,16 +15,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-const USAGE: &str = "usage: hotseat-hook [--session SESSION] [--socket PATH]
+const USAGE: &str = "usage: hotseat-hook [--session SESSION] [--socket PATH] [--wait SECONDS]
 
 An OCI hook createRuntime: reads the container's state from standard input and tells the hotseat daemon that it starts.
 Without --session the state's annotation `hotseat.session` names the session; a container with neither is left alone.
+It waits for a second, or as long as --wait says (1 to 60), and then lets the container start as it is.
 
 Exit status: 0 the container is ready, or standard error says why it is not and it may start all the same; 2 the
 arguments, the session's name or the state are not valid, and the runtime does not start the container.
 ";
 
-/// A container is never kept longer.
+/// A container is not kept longer, unless --wait says so.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the daemon listens unless told otherwise.
@@ -33,8 +34,8 @@ const SOCKET: &str = "/run/hotseat/hotseat.sock";
 /// The annotation that names the session.
 const ANNOTATION: &str = "hotseat.session";
 
-/// In bytes, of everything that is read.
-const LIMIT: u64 = 1024 * 1024;
+/// In bytes, of everything that is read. What is longer is cut, and not valid then.
+const LIMIT: u64 = 16 << 20;
 
 /// What came of it, if the container is not ready.
 #[derive(Debug)]
@@ -45,19 +46,24 @@ enum Failure {
     Daemon(String),
 }
 
+/// The arguments.
+#[derive(Debug)]
+struct Asked {
+    session: Option<String>,
+    socket: PathBuf,
+    wait: Duration,
+}
+
 fn main() -> ExitCode {
-    let (sender, receiver) = mpsc::channel();
-    // On a thread that is left behind: whatever it reads can keep it for ever, even the daemon's answer.
-    let work = move || sender.send(run(std::env::args().skip(1)));
-    let started = std::thread::Builder::new().spawn(work);
-    let late = || Failure::Daemon("the daemon did not answer within a second".to_owned());
-    let outcome = match started {
-        Ok(_) => receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late())),
-        Err(error) => Err(Failure::Daemon(format!("no thread can be started: {error}"))),
-    };
-    // A standard error that is gone is no reason to keep a container from starting.
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<_> = arguments.map(|it| it.to_string_lossy().into_owned()).collect();
+    // A standard output or error that is gone is no reason to keep a container from starting.
+    if arguments == ["--help"] {
+        let _ = io::stdout().write_all(USAGE.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let mut stderr = io::stderr();
-    match outcome {
+    match Asked::from(arguments.into_iter()).and_then(run_in_time) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Daemon(why)) => {
             let _ =
@@ -71,22 +77,50 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
-    let (mut session, mut socket) = (None, PathBuf::from(SOCKET));
-    while let Some(argument) = arguments.next() {
-        let mut value = || {
-            arguments.next().ok_or_else(|| Failure::Input(format!("`{argument}` needs a value")))
-        };
-        match argument.as_str() {
-            "--session" => session = Some(value()?),
-            "--socket" => socket = value()?.into(),
-            "--help" => {
-                let _ = io::stdout().write_all(USAGE.as_bytes());
-                return Ok(());
+impl Asked {
+    fn from(mut arguments: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut asked = Self { session: None, socket: SOCKET.into(), wait: PATIENCE };
+        while let Some(argument) = arguments.next() {
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or_else(|| Failure::Input(format!("`{argument}` needs a value")))
+            };
+            match argument.as_str() {
+                "--session" => asked.session = Some(value()?),
+                "--socket" => asked.socket = value()?.into(),
+                "--wait" => asked.wait = seconds(&value()?)?,
+                _ => {
+                    return Err(Failure::Input(format!(
+                        "`{argument}` is no argument of it\n{USAGE}"
+                    )));
+                }
             }
-            _ => return Err(Failure::Input(format!("`{argument}` is no argument of it\n{USAGE}"))),
         }
+        Ok(asked)
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, Failure> {
+    match text.parse() {
+        Ok(seconds @ 1..=60) => Ok(Duration::from_secs(seconds)),
+        _ => Err(Failure::Input(format!("`{text}` is no number of seconds from 1 to 60"))),
+    }
+}
+
+/// On a thread that is left behind when it takes too long: whatever is read can keep it for ever.
+fn run_in_time(asked: Asked) -> Result<(), Failure> {
+    let (sender, receiver) = mpsc::channel();
+    let wait = asked.wait;
+    std::thread::Builder::new()
+        .spawn(move || sender.send(run(&asked)))
+        .map_err(|error| Failure::Daemon(format!("no thread can be started: {error}")))?;
+    let late =
+        |_| Failure::Daemon(format!("the daemon did not answer within {} s", wait.as_secs()));
+    receiver.recv_timeout(wait).map_err(late)?
+}
+
+fn run(asked: &Asked) -> Result<(), Failure> {
     let mut text = String::new();
     io::stdin().take(LIMIT).read_to_string(&mut text).map_err(|error| {
         Failure::Input(format!("the container's state cannot be read: {error}"))
@@ -94,13 +128,13 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), Failure> {
     let state: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::Input(format!("the container's state is not JSON: {error}")))?;
     let annotated = || state["annotations"][ANNOTATION].as_str().map(str::to_owned);
-    let Some(session) = session.or_else(annotated) else { return Ok(()) };
+    let Some(session) = asked.session.clone().or_else(annotated) else { return Ok(()) };
     // It becomes a part of a path; the daemon is stricter.
     if session.is_empty() || !session.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return Err(Failure::Input(format!("`{session}` cannot name a session")));
     }
     let container = container(&state).map_err(Failure::Input)?;
-    tell(&socket, &session, &container).map_err(Failure::Daemon)
+    tell(&asked.socket, &session, &container).map_err(Failure::Daemon)
 }
 
 /// What the daemon needs to know, of a state (OCI runtime specification, runtime.md "State") and its bundle.

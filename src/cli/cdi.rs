@@ -21,7 +21,7 @@ pub(super) struct CdiArgs {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "/etc/cdi/hotseat.json",
+        default_value_os_t = Path::new(cdi::DIRECTORY).join(cdi::FILE),
         conflicts_with = "hooks_dir"
     )]
     output: PathBuf,
@@ -32,6 +32,9 @@ pub(super) struct CdiArgs {
     /// Write a configuration for the annotation `hotseat.session` into this directory of OCI hooks instead.
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "prune")]
     hooks_dir: Option<PathBuf>,
+    /// How long a container's start may wait for the daemon, on a slow host; a second if not given.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u8).range(1..=60))]
+    wait: Option<u8>,
     /// The hook; the one beside this program if not given.
     #[arg(long, value_name = "PATH")]
     hook: Option<PathBuf>,
@@ -39,7 +42,7 @@ pub(super) struct CdiArgs {
 
 /// Writes the files that make container engines run the hook.
 pub(super) fn run(args: CdiArgs, client: &Client) -> Result<ExitCode> {
-    let hook = Hook::find(args.hook, client.socket())?;
+    let hook = Hook::find(args.hook, client.socket(), args.wait)?;
     if let Some(directory) = args.hooks_dir {
         let path = cdi::write_hook(&directory, &hook)?;
         output::line(&format!("wrote {}", path.display()));

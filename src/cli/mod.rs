@@ -18,8 +18,9 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{Client, ClientError};
 
+use crate::cdi::CdiError;
 use crate::config::{Config, DEFAULT_SOCKET};
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::setup;
 
 /// A hotplug server for virtual input devices: each session's pads appear in its running container and in no
@@ -323,6 +324,10 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Prints an error, with its hint where there is one, and gives the exit status.
 fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<CdiError>() {
+        output::error(&crate::engine::chain(error), &problem::cdi(error).2);
+        return ExitCode::from(1);
+    }
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Problem(Problem { detail, hint, .. })) => {
             output::error(detail, hint);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use device_gate::Container;
 use device_gate::attach::{Found, Spot, examine};
 
-use super::{Check, Status, privileges};
+use super::{Check, Status, privileges, udev};
 use crate::engine::{Engine, chain};
 use crate::problem::{Problem, attach_hint};
 use crate::runtime::ContainerRef;
@@ -137,7 +137,7 @@ fn places(engine: &Engine, container: &Container) -> Vec<Check> {
         .filter(|spot| mode == UdevMode::Forge || spot.path != "/run/udev")
         .map(place)
         .collect();
-    checks.push(udev(mode, container));
+    checks.extend([udev::mode(mode, container), udev::monitors(container)]);
     checks
 }
 
@@ -159,45 +159,5 @@ fn place(spot: &Spot) -> Check {
             let status = if spot.is_optional { Status::Warning } else { Status::Failed };
             Check::not(check, status, format!("{}{lost}", chain(error)), &attach_hint(error))
         }
-    }
-}
-
-/// Who makes the container's udev messages, and what that takes.
-fn udev(mode: UdevMode, container: &Container) -> Check {
-    match mode {
-        UdevMode::Forge => udev_control(container),
-        UdevMode::Inject => Check::ok(
-            "udevd",
-            "a udevd works in it: it is given the kernel's events of the session",
-        ),
-        UdevMode::Kernel => Check::not(
-            "udevd",
-            Status::Warning,
-            "a udevd works in it and hears the kernel's events of every device of this host: it tells the \
-             container's programs of other sessions' devices too, and of ours perhaps before their nodes are \
-             there",
-            "give the container a user namespace, or no udevd",
-        ),
-    }
-}
-
-/// libudev looks once, when a monitor is made: without the file that monitor stays deaf
-/// (sd-device/device-monitor.c).
-fn udev_control(container: &Container) -> Check {
-    match container.has("run/udev/control") {
-        Ok(true) => Check::ok("udev-control", "/run/udev/control is there: libudev listens"),
-        Ok(false) => Check::not(
-            "udev-control",
-            Status::Warning,
-            "/run/udev/control is not there yet: a program that already runs in the container, and has \
-             opened its udev monitor, hears nothing of devices",
-            "attach the session before the program starts, or restart the program after",
-        ),
-        Err(error) => Check::not(
-            "udev-control",
-            Status::Warning,
-            format!("could not look for /run/udev/control in the container: {error}"),
-            "is /run or /run/udev a symbolic link there? use an image in which they are directories",
-        ),
     }
 }

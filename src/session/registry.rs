@@ -81,7 +81,7 @@ impl Sessions {
         let (path, socket) = (directory.join(cdi::FILE), self.engine.config.socket.clone());
         let sessions = [name.to_owned()].into();
         let write = move || {
-            let hook = Hook::find(None, &socket)?;
+            let hook = Hook::find(None, &socket, None)?;
             cdi::write(&path, &hook, &sessions, true).map(drop)
         };
         tokio::task::spawn_blocking(write).await.map_err(|_| Error::Lost)?.map_err(Error::Cdi)

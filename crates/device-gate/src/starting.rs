@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, openat2, statx,
+};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::container::{Container, ContainerError};
@@ -27,9 +29,8 @@ use crate::thread;
 /// [`ContainerError`], in particular [`ContainerError::NotIt`].
 pub fn open_starting(id: &str, pid: u32, root: &Path) -> Result<Container, ContainerError> {
     let mut container = Container::open(pid)?;
-    let Some(cgroup) = named_after(id, container.cgroup().path()) else {
-        return Err(ContainerError::NotIt { pid, id: id.to_owned() });
-    };
+    let not_it = || ContainerError::NotIt { pid, id: id.to_owned() };
+    let cgroup = named_after(id, container.cgroup().path()).ok_or_else(not_it)?;
     match open_root(&container, root) {
         Ok(root) => {
             container.set_root(root);
@@ -38,8 +39,7 @@ pub fn open_starting(id: &str, pid: u32, root: &Path) -> Result<Container, Conta
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut container = Container::open(pid)?;
             // By now it may have made cgroups of its own.
-            container.widen_cgroup(&cgroup)?;
-            Ok(container)
+            if container.widen_cgroup(&cgroup)? { Ok(container) } else { Err(not_it()) }
         }
         Err(source) => Err(ContainerError::Root { pid, path: root.to_owned(), source }),
     }
@@ -63,7 +63,15 @@ fn open_root(container: &Container, root: &Path) -> io::Result<OwnedFd> {
         // Its root, and this thread's then, is that of the host's tree.
         move_into_link_name_space(container.mount_namespace(), Some(LinkNameSpaceType::Mount))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(openat2(CWD, root, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?)
+        let opened = openat2(CWD, root, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+        // pivot_root(2) wants a mount point that is not the root. Anything else is a directory of the host.
+        let its = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+        let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::MNT_ID)?;
+        let is_mount_point = its.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        if !is_mount_point || its.stx_mnt_id == root.stx_mnt_id {
+            return Err(io::Error::other("it is not where a root file system is mounted"));
+        }
+        Ok(opened)
     })?
 }
 

@@ -31,13 +31,17 @@ fn main() -> Result<()> {
         ("scaled", Box::new(Ours::new(profile, Values::Scaled)?), Measured::new(rounds)),
     ];
     for round in 0..=rounds {
+        // Each is first as often as the others.
+        sides.rotate_left(1);
         for (_, side, measured) in &mut sides {
             // The first turn of each is for warming up.
             turn(side.as_mut(), (round > 0).then_some(measured))?;
         }
     }
+    sides.sort_unstable_by_key(|(name, ..)| *name);
+    let bare = sides[0].2.turns.clone();
     for (name, _, measured) in &mut sides {
-        measured.print(name);
+        measured.print(name, &bare);
     }
     Ok(())
 }
@@ -64,15 +68,24 @@ impl Measured {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    fn print(&mut self, name: &str) {
+    fn print(&mut self, name: &str, bare: &[f64]) {
         self.nanoseconds.sort_unstable();
         let count = self.nanoseconds.len();
         let at = |percent: usize| self.nanoseconds.get(count * percent / 100).copied().unwrap_or(0);
-        // The median turn: a turn in which the machine did something else is no measurement.
-        self.turns.sort_unstable_by(f64::total_cmp);
-        let rate = FRAMES as f64 / self.turns.get(self.turns.len() / 2).copied().unwrap_or(0.0);
-        println!("{name} {rate:.0} {} {} {}", at(50), at(99), self.allocations);
+        // Medians: a turn in which the machine did something else is no measurement.
+        // Of its rate as a part of the bare loop's, too, round by round: what slows the machine down for a while slows
+        // down all sides of a round.
+        let ratio = median(bare.iter().zip(&self.turns).map(|(bare, ours)| bare / ours));
+        let rate = FRAMES as f64 / median(self.turns.iter().copied());
+        let (p50, p99) = (at(50), at(99));
+        println!("{name} {rate:.0} {ratio:.4} {p50} {p99} {}", self.allocations);
     }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Writes and reads `FRAMES` frames.

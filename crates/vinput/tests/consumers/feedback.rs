@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use vinput::feedback::{Command, ConditionKind, Effect, EffectKind, Player};
+use vinput::feedback::{Command, Condition, ConditionKind, Effect, EffectKind, Envelope, Player};
 use vinput::{Feedback, Profile};
 
 use crate::program::{FOR_EVER, Program};
@@ -151,5 +151,79 @@ fn ffcfstress_moves_the_wheel_by_changing_a_force_that_plays() {
         assert_eq!(ids.len(), 1, "{ids:?}");
         // It runs for ever; when it is ended, the kernel erases its effect.
         drop(stress);
+    });
+}
+
+/// Uploads and plays every kind of force, with other numbers in each field.
+const FORCES: &str = "
+import evdev, sys
+from evdev import ecodes, ff
+device = evdev.InputDevice(sys.argv[1])
+envelope = ff.Envelope(1, 2, 3, 4)
+kinds = ff.EffectType
+conditions = (ff.Condition * 2)(ff.Condition(5, 6, 7, -8, 9, -10), ff.Condition(11, 12, -13, 14, 15, 16))
+forces = [
+    (ecodes.FF_CONSTANT, kinds(ff_constant_effect=ff.Constant(-21, envelope))),
+    (ecodes.FF_RAMP, kinds(ff_ramp_effect=ff.Ramp(-22, 23, envelope))),
+    (ecodes.FF_PERIODIC, kinds(ff_periodic_effect=ff.Periodic(ecodes.FF_SAW_UP, 24, 25, -26, 27, envelope))),
+]
+for kind in (ecodes.FF_SPRING, ecodes.FF_FRICTION, ecodes.FF_DAMPER, ecodes.FF_INERTIA):
+    forces.append((kind, kinds(ff_condition_effect=conditions)))
+for kind, force in forces:
+    effect = ff.Effect(kind, -1, 0x4000, ff.Trigger(0, 0), ff.Replay(60000, 0), force)
+    device.write(ecodes.EV_FF, device.upload_effect(effect), 1)
+device.write(ecodes.EV_FF, ecodes.FF_GAIN, 0x1234)
+print('played', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn every_force_of_the_wheel_arrives_with_its_parameters_and_so_does_the_gain() {
+    if !in_machine() {
+        return;
+    }
+    let envelope = Envelope { attack_ms: 1, attack_level: 2, fade_ms: 3, fade_level: 4 };
+    let condition = |numbers: [u16; 4], right_coefficient, center| Condition {
+        right_saturation: numbers[0],
+        left_saturation: numbers[1],
+        right_coefficient,
+        left_coefficient: numbers[2].cast_signed(),
+        deadband: numbers[3],
+        center,
+    };
+    let axes = [
+        condition([5, 6, (-8_i16).cast_unsigned(), 9], 7, -10),
+        condition([11, 12, 14, 15], -13, 16),
+    ];
+    let waveform = 0x5b; // FF_SAW_UP
+    let (period_ms, magnitude, offset, phase) = (24, 25, -26, 27);
+    let mut expected = vec![
+        EffectKind::Constant { level: -21, envelope },
+        EffectKind::Ramp { start: -22, end: 23, envelope },
+        EffectKind::Periodic { waveform, period_ms, magnitude, offset, phase, envelope },
+    ];
+    use ConditionKind as C;
+    let conditions = [C::Spring, C::Friction, C::Damper, C::Inertia];
+    expected.extend(conditions.map(|kind| EffectKind::Condition { kind, axes }));
+
+    let plugged = Plugged::new(Profile::builtin("wheel").unwrap());
+    let (sender, commands) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut program = Program::python(FORCES, &[&plugged.node]);
+        scope.spawn(|| serve_to_the_end(&plugged, &sender));
+        let mut started = Vec::new();
+        loop {
+            match commands.recv_timeout(FOR_EVER).unwrap() {
+                Command::Start(effect) => {
+                    assert_eq!((effect.direction, effect.length_ms), (0x4000, 60_000));
+                    started.push(effect.kind);
+                }
+                Command::Gain(0x1234) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(started, expected);
+        program.expect("played");
+        program.rest();
     });
 }

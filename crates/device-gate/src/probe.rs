@@ -66,29 +66,20 @@ pub enum ProbeError {
 pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeError> {
     let c_path = CString::new(path)
         .map_err(|source| ProbeError::Refused { path: path.to_owned(), source: source.into() })?;
-    let cgroups = Cgroups::from(container);
-    let user = container.user_namespace();
-    open(
-        container.cgroup(),
-        cgroups,
-        user,
-        Some(container.mount_namespace()),
-        &c_path,
-        OFlags::RDWR,
-    )
+    let (user, mount) = (container.user_namespace(), Some(container.mount_namespace()));
+    open(container.into(), user, mount, &c_path, OFlags::RDWR)
 }
 
 /// Opens `path` in a cgroup, in our own namespaces.
-pub(crate) fn open_in_cgroup(
-    cgroup: &Cgroup,
+pub(crate) fn open_in_cgroup<'a>(
+    cgroups: impl Into<Cgroups<'a>>,
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
-    open(cgroup, cgroup.into(), None, None, path, flags)
+    open(cgroups.into(), None, None, path, flags)
 }
 
 fn open(
-    cgroup: &Cgroup,
     cgroups: Cgroups<'_>,
     user: Option<BorrowedFd<'_>>,
     mount: Option<BorrowedFd<'_>>,
@@ -96,13 +87,12 @@ fn open(
     flags: OFlags,
 ) -> Result<(), ProbeError> {
     let name = || path.to_string_lossy().into_owned();
-    let start = |source| ProbeError::Start {
-        path: name(),
-        cgroup: cgroup.path().display().to_string(),
-        source,
+    let start = |source| {
+        let cgroup = cgroups.v2.or(cgroups.v1).map(|cgroup| cgroup.path().display().to_string());
+        ProbeError::Start { path: name(), cgroup: cgroup.unwrap_or_default(), source }
     };
     // A process started in a frozen cgroup would not run until it is thawed.
-    if cgroup.is_frozen() {
+    if cgroups.v2.is_some_and(Cgroup::is_frozen) {
         return Err(ProbeError::Frozen { path: name() });
     }
     // Flags of open(2) are small positive integers.

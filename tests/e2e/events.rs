@@ -2,12 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Container, Daemon, HOTSEAT, Program};
-
-fn watch(daemon: &Daemon, arguments: &[&str]) -> Program {
-    let socket = daemon.path("sock").display().to_string();
-    Program::start(&[&[HOTSEAT.as_str(), "--socket", &socket, "watch"], arguments].concat())
-}
+use crate::harness::{Container, Daemon, Program};
 
 fn next(watcher: &mut Program, event: &str) -> Value {
     let line = watcher.expect(&format!("\"event\":\"{event}\""));
@@ -19,7 +14,7 @@ fn a_watcher_is_told_everything_in_order_also_when_it_comes_late() {
     let mut daemon = Daemon::start();
     let container = Container::start("watched");
     // No event has this id: it is one of another daemon, so everything is told.
-    let mut watcher = watch(&daemon, &["--json", "--since", "0-0"]);
+    let mut watcher = daemon.watch(&["--json", "--since", "0-0"]);
     next(&mut watcher, "missed");
     let reference = container.reference();
     daemon.hotseat(&["session", "add", "s", "--container", &reference]);
@@ -43,7 +38,7 @@ fn a_watcher_is_told_everything_in_order_also_when_it_comes_late() {
 
     // Another one that had seen the attachment is told the rest, of this session only.
     let since = attached["id"].as_str().unwrap();
-    let mut late = watch(&daemon, &["s", "--since", since]);
+    let mut late = daemon.watch(&["s", "--since", since]);
     assert!(late.expect("").starts_with("s plugged "));
     assert!(late.expect("").starts_with("s unplugged "));
     assert!(late.expect("").starts_with("s detached "));
@@ -60,7 +55,7 @@ fn what_a_program_tells_a_device_reaches_a_watcher() {
     let daemon = Daemon::start();
     let container = Container::start("rumbling");
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
-    let mut watcher = watch(&daemon, &["--json", "--since", "0-0"]);
+    let mut watcher = daemon.watch(&["--json", "--since", "0-0"]);
     let pad = daemon.plug("s", "xbox-one");
     let keyboard = daemon.plug("s", "keyboard");
     // It is there when it has told this.

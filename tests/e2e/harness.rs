@@ -128,15 +128,8 @@ impl Daemon {
 
     /// Starts the daemon's process (again), waits until it is ready, and returns the line in which it says so.
     pub(crate) fn launch(&mut self) -> String {
-        self.launch_logging("info")
-    }
-
-    /// [`Daemon::launch`] with more in its log.
-    pub(crate) fn launch_logging(&mut self, level: &str) -> String {
         let config = self.path("config.toml").display().to_string();
-        let level = format!("RUST_LOG={level}");
-        let mut program =
-            Program::start_unlimited(&["env", &level, &HOTSEAT, "serve", "--config", &config]);
+        let mut program = Program::start_unlimited(&[&HOTSEAT, "serve", "--config", &config]);
         let ready = program.expect("ready");
         self.program = Some(program);
         ready
@@ -195,6 +188,12 @@ impl Daemon {
         let mut arguments = arguments.to_vec();
         arguments.push("--json");
         serde_json::from_str(&self.hotseat(&arguments)).unwrap()
+    }
+
+    /// Starts `hotseat watch`.
+    pub(crate) fn watch(&self, arguments: &[&str]) -> Program {
+        let socket = self.path("sock").display().to_string();
+        Program::start(&[&[HOTSEAT.as_str(), "--socket", &socket, "watch"], arguments].concat())
     }
 
     /// Plugs a device and returns it.

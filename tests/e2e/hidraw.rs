@@ -31,17 +31,18 @@ fn wait_for_listeners(container: &Container, count: usize) {
 
 /// The pad comes while the game runs, is played by hidraw, is told to shine and to pull its trigger, and goes.
 fn a_game_plays_by_hidraw(sdl: &str, profile: &str) {
-    let mut daemon = Daemon::start();
-    daemon.crash();
-    daemon.launch_logging("hotseat=debug");
+    let daemon = Daemon::start();
     let container = Container::start("game");
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
     let before = (daemon.traces(), container.sh(LISTING));
 
+    // All there has been, so it does not matter when it comes.
+    let mut watcher = daemon.watch(&["--json", "--since", "0-0"]);
     let mut game = play(&container, sdl);
     // The daemon's own, and SDL's for input devices and for hidraw nodes.
     wait_for_listeners(&container, 2);
     let pad = daemon.plug("s", profile);
+    watcher.expect("\"plugged\"");
     let hidraw = pad.node("hidraw");
     assert_eq!(pad.nodes()[0], hidraw, "the first to be placed: SDL waits only 10 ms for it");
     let seen = answer(&mut game);
@@ -61,20 +62,22 @@ fn a_game_plays_by_hidraw(sdl: &str, profile: &str) {
         }
     }
     game.say("led 10 20 30");
-    daemon.log().expect("Lightbar { red: 10, green: 20, blue: 30 }");
+    watcher.expect(r#"{"blue":30,"green":20,"kind":"light-bar","red":10}"#);
     // What the right and the left trigger are to do, in DualSense's own words.
     let mut effects = [0_u8; 47];
     effects[0] = 0x08;
     effects[21..24].copy_from_slice(&[0x25, 0x40, 0x01]);
     let numbers: Vec<_> = effects.iter().map(u8::to_string).collect();
     game.say(&format!("effect {}", numbers.join(" ")));
-    daemon.log().expect("TriggerEffect { trigger: Left, effect: [37, 64, 1,");
+    let pulled = watcher.expect(r#"{"effect":[37,64,1,"#);
+    assert!(pulled.contains(r#""kind":"trigger-effect","trigger":"left""#), "{pulled}");
     game.say("rumble 0xffff 0");
-    daemon.log().expect("Rumble { low: 1.0");
+    watcher.expect(r#""kind":"rumble","strong":1.0"#);
 
     daemon.hotseat(&["unplug", "s", "0"]);
     game.say("quit");
     game.rest();
+    watcher.end("TERM");
     assert_eq!(daemon.traces(), before.0);
     assert_eq!(container.sh(LISTING), before.1);
 }

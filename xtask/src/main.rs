@@ -63,9 +63,9 @@ enum Bench {
     },
     /// What a grant costs, and what it costs everybody else to open a node.
     Grants {
-        /// Run on this machine, as root, whatever it is; natively is what counts.
+        /// Run in the test machine, even if this one would do.
         #[arg(long)]
-        here: bool,
+        in_machine: bool,
         #[command(flatten)]
         machine: vm::Settings,
         /// How many turns of each to measure.
@@ -93,8 +93,8 @@ fn main() -> ExitCode {
             place::here_or_in_vm(place::Profile::Debug, &["demo"], demo::run_here)
         }
         Task::Bench { what: Bench::Udev { machine, rounds } } => bench::udev(&machine, rounds),
-        Task::Bench { what: Bench::Grants { here, machine, rounds } } => {
-            bench::grants(&machine, here, rounds)
+        Task::Bench { what: Bench::Grants { in_machine, machine, rounds } } => {
+            bench::grants(&machine, in_machine, rounds)
         }
         Task::Bench { what: Bench::Plug { here: true, rounds } } => {
             bench::run_here(rounds).map(|()| ExitCode::SUCCESS)

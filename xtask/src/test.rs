@@ -61,7 +61,7 @@ const IN_BOTH_MACHINES: &[(&str, &str)] = &[
 /// words.
 const MACHINES_OF_GRANTS: &[(vm::Release, vm::Cgroups, &[&str])] = &[
     (vm::Release::Linux510, vm::Cgroups::V2, &[DOCKER, "grants::tests", "grants::inline_wrap"]),
-    (vm::Release::Bookworm, vm::Cgroups::Hybrid, &[DOCKER]),
+    (vm::Release::Bookworm, vm::Cgroups::Hybrid, &[DOCKER, "grants::tests"]),
     (vm::Release::Bookworm, vm::Cgroups::V1, &[DOCKER, "grants::tests"]),
 ];
 

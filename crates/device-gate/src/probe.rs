@@ -93,13 +93,13 @@ fn in_cgroups_of<T>(container: &Container, work: impl FnOnce(Cgroups<'_>) -> T) 
 }
 
 /// Opens `path` in a cgroup, in our own namespaces.
-pub(crate) fn open_in_cgroup(
-    cgroup: &Cgroup,
+pub(crate) fn open_in_cgroup<'a>(
+    cgroups: impl Into<Cgroups<'a>>,
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
     let inside = Inside { user: None, ids: (0, 0), mount: None };
-    open(cgroup.into(), &inside, path, flags)
+    open(cgroups.into(), &inside, path, flags)
 }
 
 /// The namespaces that a path is opened in, and as whom.

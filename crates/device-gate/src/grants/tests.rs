@@ -1,7 +1,8 @@
 //! Every back-end against a real kernel: the same rules for all of them. Needs root.
 
+mod versions;
+
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,8 +14,6 @@ use super::*;
 use crate::access::{Device, DeviceKind};
 use crate::policy::Policy;
 use crate::probe::{ProbeError, open_in_cgroup};
-use crate::program::{EXIT, mov_imm};
-use crate::sys::bpf;
 
 /// No driver has these numbers; what may be opened fails with another error than what may not.
 pub(super) const PAD: Device = Device::char(239, 300);
@@ -109,18 +108,18 @@ impl Nodes {
     }
 
     /// Whether a process of the cgroup may open it so.
-    pub(super) fn may(&self, cgroup: &Cgroup, device: Device, flags: OFlags) -> bool {
-        may_open(cgroup, &self.path(device), flags)
+    fn may<'a>(&self, cgroups: impl Into<Cgroups<'a>>, device: Device, flags: OFlags) -> bool {
+        may_open(cgroups.into(), &self.path(device), flags)
     }
 
-    pub(super) fn may_use(&self, cgroup: &Cgroup, device: Device) -> bool {
-        self.may(cgroup, device, OFlags::RDWR)
+    pub(super) fn may_use<'a>(&self, cgroups: impl Into<Cgroups<'a>>, device: Device) -> bool {
+        self.may(cgroups, device, OFlags::RDWR)
     }
 }
 
-fn may_open(cgroup: &Cgroup, path: &Path, flags: OFlags) -> bool {
+fn may_open(cgroups: Cgroups<'_>, path: &Path, flags: OFlags) -> bool {
     let path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-    match open_in_cgroup(cgroup, &path, flags) {
+    match open_in_cgroup(cgroups, &path, flags) {
         Ok(()) => true,
         Err(ProbeError::Refused { source, .. }) => match source.raw_os_error() {
             Some(libc::EPERM) => false,
@@ -400,24 +399,4 @@ fn a_killed_daemon_leaves_no_grant() {
         }
         soon(|| !nodes.may_use(&scratch.0, PAD));
     });
-}
-
-#[test]
-fn without_a_back_end_only_what_nobody_refuses_is_granted() {
-    if skip() || Cgroup::root().is_err() {
-        return;
-    }
-    let grants = Grants::only(BackEnd::NotNeeded).unwrap();
-    let scratch =
-        Scratch::below(&Cgroup::root().unwrap(), &format!("hotseat-{}", std::process::id()));
-    grants.grant(&scratch.0, PAD, RW).unwrap();
-    // As that of a privileged container.
-    let allow_all = [mov_imm(0, 1), EXIT];
-    let program = bpf::load_device_program(&allow_all, "").unwrap();
-    bpf::attach_device_program(scratch.0.as_fd(), program.as_fd()).unwrap();
-    grants.grant(&scratch.0, PAD, RW).unwrap();
-    scratch.refuse();
-    let refused = grants.grant(&scratch.0, PAD, RW);
-    assert!(matches!(refused, Err(GrantError::NoBackEnd { .. })), "{refused:?}");
-    grants.revoke_all(&scratch.0).unwrap();
 }

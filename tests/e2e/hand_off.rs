@@ -4,20 +4,22 @@ use serde_json::Value;
 
 use crate::harness::{Container, Daemon, Program};
 
-/// Reads a node until it cannot be read any more, and says what it read and why it ended.
+/// Holds a node open, says when it has read from it, and why it could not read any more.
 fn reader(container: &Container, node: &str) -> Program {
     let script = format!(
-        "import os\n\
-         node = os.open('{node}', os.O_RDONLY)\n\
-         print('reading', flush=True)\n\
-         try:\n    \
-             while True: print('read', len(os.read(node, 4096)), flush=True)\n\
-         except OSError as error: print('ended', error.errno, flush=True)"
+        "exec 3<{node}; echo reading; dd bs=4096 count=1 of=/dev/null 2>/dev/null <&3 && echo read; \
+         cat <&3 >/dev/null"
     );
-    let mut reader = container.python(&script);
+    let mut reader = container.program(&[], &["sh", "-c", &script]);
     reader.expect("reading");
     reader
 }
+
+/// `ENODEV` of an event node.
+const EVENT_ENDED: &str = "No such device";
+
+/// `EIO` of a hidraw node (drivers/hid/hidraw.c, `hidraw_read`).
+const HIDRAW_ENDED: &str = "Input/output error";
 
 /// What is to stay the same in a hand-off.
 fn identity(session: &Value) -> Vec<(u64, String, String)> {
@@ -48,13 +50,12 @@ fn what_the_old_container_has_open_is_dead_and_the_new_one_plays() {
     let mut event = reader(&old, &pad.node("event"));
     let mut hidraw = reader(&old, &pad.node("hidraw"));
     daemon.hotseat(&["send", "s", "0", "south=1"]);
-    event.expect("read");
-    hidraw.expect("read");
+    event.expect("read\n");
+    hidraw.expect("read\n");
 
     daemon.hotseat(&["session", "move", "s", &new.reference()]);
-    // ENODEV; hidraw says EIO (drivers/hid/hidraw.c, hidraw_read).
-    event.expect("ended 19");
-    hidraw.expect("ended 5");
+    event.expect(EVENT_ENDED);
+    hidraw.expect(HIDRAW_ENDED);
     assert_eq!(old.sh("ls -A /dev /run"), before);
     let moved = daemon.json(&["session", "show", "s"]);
     assert_eq!(moved["container"]["reference"], new.reference());
@@ -69,8 +70,8 @@ fn what_the_old_container_has_open_is_dead_and_the_new_one_plays() {
     let mut event = reader(&new, &node("event"));
     let mut hidraw = reader(&new, &node("hidraw"));
     daemon.hotseat(&["send", "s", "0", "south=1"]);
-    event.expect("read");
-    hidraw.expect("read");
+    event.expect("read\n");
+    hidraw.expect("read\n");
     // Nor by a node of its own making can the old container have it.
     let event_minor = pads.iter().find(|it| it["path"] == *node("event")).unwrap();
     let refused =
@@ -79,8 +80,8 @@ fn what_the_old_container_has_open_is_dead_and_the_new_one_plays() {
 
     // Taking a device away is no different.
     daemon.hotseat(&["unplug", "s", "0"]);
-    event.expect("ended 19");
-    hidraw.expect("ended 5");
+    event.expect(EVENT_ENDED);
+    hidraw.expect(HIDRAW_ENDED);
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn a_move_that_cannot_be_leaves_the_session_where_it_is() {
     }
     assert_eq!(daemon.json(&["session", "show", "s"]), shown);
     daemon.hotseat(&["send", "s", "0", "south=1"]);
-    event.expect("read");
+    event.expect("read\n");
 
     // What shows only when it is tried: the new container's /run has no room for a directory.
     let full = Container::start_with("full", "--tmpfs /run:nr_inodes=1", "");
@@ -113,14 +114,14 @@ fn a_move_that_cannot_be_leaves_the_session_where_it_is() {
     assert_eq!((status, problem["code"].as_str()), (409, Some("mount-point-missing")), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(&format!("it is back in `{}`", home.reference())), "{detail}");
-    event.expect("ended 19");
+    event.expect(EVENT_ENDED);
     let back = daemon.json(&["session", "show", "s"]);
     assert_eq!(back["container"], shown["container"]);
     assert_eq!(identity(&back), identity(&shown));
     let node = back["devices"][0]["nodes"][0]["path"].as_str().unwrap();
     let mut event = reader(&home, node);
     daemon.hotseat(&["send", "s", "0", "south=1"]);
-    event.expect("read");
+    event.expect("read\n");
     assert_eq!(full.sh("ls -A /run; ls /dev | grep -c -e input -e hotseat || true").trim(), "0");
 
     // A session without a container is simply attached.

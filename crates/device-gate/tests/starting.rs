@@ -11,6 +11,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use device_gate::probe::open_in_container;
 use device_gate::{Cgroup, ContainerError, Device, NewNode, Staging, attach, open_starting};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Whether to skip: loudly, and never where CI or the test machine promise root.
 fn skip() -> bool {
@@ -80,9 +82,14 @@ impl Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
+        let inner = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let pidfd = inner.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // Best effort: its processes may not all have been reaped yet.
+        // The cgroup can be removed when the inner process, which dies with its parent, has ended.
+        if let Some(pidfd) = pidfd {
+            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None);
+        }
         let _ = fs::remove_dir(self.cgroup.path());
     }
 }

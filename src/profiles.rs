@@ -290,4 +290,13 @@ mod tests {
         assert_eq!(profiles.len(), vinput::Profile::builtins().count() + Model::ALL.len());
         assert!(wrong.is_empty());
     }
+
+    #[test]
+    fn the_profiles_in_the_documentation_are_profiles() {
+        let text = include_str!("../docs/profiles.md");
+        let blocks = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let whole: Vec<_> = blocks.filter(|block| block.contains("device_name")).collect();
+        let backends: Vec<_> = whole.iter().map(|it| AnyProfile::parse(it).unwrap()).collect();
+        assert!(matches!(&backends[..], [AnyProfile::Uinput(_), AnyProfile::Uhid(_)]));
+    }
 }

@@ -81,6 +81,7 @@ impl State {
     /// Sets what the frame sets and returns what is new, ready to be written: events that end with
     /// `SYN_REPORT`, or nothing. Codes that the device does not have are ignored, as the kernel does
     /// (`input_get_disposition` in drivers/input/input.c).
+    #[inline]
     pub(crate) fn apply(&mut self, frame: &Frame) -> &[u8] {
         let (places, dirty) = (&mut self.places[..], &mut self.dirty[..]);
         for input in frame.inputs() {
@@ -132,6 +133,7 @@ fn set_code(places: &mut [Place], dirty: &mut [u64], code: EventCode, value: i32
     }
 }
 
+#[inline]
 fn report_places(places: &mut [Place], dirty: &mut [u64], report: &mut Report<'_>) {
     for (word, bits) in dirty.iter_mut().enumerate() {
         let mut bits = std::mem::take(bits);

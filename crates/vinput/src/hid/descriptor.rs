@@ -2,7 +2,7 @@
 //!
 //! The rules are those of the "Device Class Definition for Human Interface Devices" 1.11, section 6.2.2, and what
 //! the kernel refuses (drivers/hid/hid-core.c) is refused here, with the byte at which it goes wrong. Every size
-//! is bounded, so no descriptor costs more than a few hundred kilobytes.
+//! is bounded, so no descriptor costs more than a few megabytes.
 
 use thiserror::Error;
 

@@ -115,7 +115,7 @@ fn what_is_attached_before_pivot_root_is_there_after_it() {
         assert!(!Path::new("/dev/input/event5").exists(), "the host is untouched");
         let null = Device::char(1, 3);
         let node = NewNode { path: "input/event5", device: null, mode: 0o666, uid: 0, gid: 0 };
-        staging.place(&session, &node).unwrap();
+        session.place(&node).unwrap();
         open_in_container(&container, "/dev/input/event5").unwrap();
 
         starting.go();
@@ -124,7 +124,7 @@ fn what_is_attached_before_pivot_root_is_there_after_it() {
         assert!(inside.join("run/udev/data").is_dir());
         open_in_container(&container, "/dev/input/event5").unwrap();
         assert!(container.has("run/udev/control").unwrap());
-        attachment.detach(&container, &session).unwrap();
+        attachment.detach(&container).unwrap();
         assert!(!inside.join("run/udev").exists() && !inside.join("dev/input").exists());
         drop(starting);
         session.delete().unwrap();
@@ -201,7 +201,7 @@ fn what_containers_are_started_with_cannot_be_made_writable() {
             uid: 0,
             gid: 0,
         };
-        staging.place(&session, &node).unwrap();
+        session.place(&node).unwrap();
         let input = shown.mounts().next().unwrap().source;
         assert!(input.join("event5").exists());
         drop(shown);

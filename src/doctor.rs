@@ -94,14 +94,16 @@ fn uinput(path: &Path) -> Check {
 
 /// Whole pads need uhid and the kernel's own drivers for them.
 fn uhid(path: &Path) -> Check {
-    let lost = "DualSense, DualShock 4 and Switch pads have no motion sensors, touchpad, lights, battery and \
-                trigger effects, and Joy-Cons no motion sensors and lights; profiles that end in -uinput still work";
+    let lost = "DualSense, DualShock 4 and Switch pads, Joy-Cons too, have no motion sensors, touchpad, lights, battery \
+                and trigger effects; profiles that end in -uinput still work";
     let hint = "run `hotseat setup`, which loads the modules now and at boot";
     let shown = path.display();
     if let Err(error) =
         OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(path)
     {
-        let detail = format!("{shown} does not open ({error}): {lost}");
+        let detail = format!(
+            "{shown} does not open ({error}): there are no HID devices of your own; {lost}"
+        );
         return Check::not("uhid", Status::Warning, detail, hint);
     }
     let missing: Vec<&str> = ["playstation", "nintendo"]

@@ -62,10 +62,11 @@ const IN_BOTH_MACHINES: &[(&str, &str)] = &[
 const MACHINES_OF_GRANTS: &[(vm::Release, vm::Cgroups, &[&str])] = &[
     (vm::Release::Linux510, vm::Cgroups::V2, &[DOCKER, "grants::tests", "grants::inline_wrap"]),
     (vm::Release::Bookworm, vm::Cgroups::Hybrid, &[DOCKER, "grants::tests"]),
-    (vm::Release::Bookworm, vm::Cgroups::V1, &[DOCKER, "grants::tests"]),
+    (vm::Release::Bookworm, vm::Cgroups::V1, &[DOCKER, "grants::tests", PRODUCT]),
 ];
 
 const DOCKER: &str = "a_docker_container_opens_exactly_what_it_is_granted";
+const PRODUCT: &str = "isolation::a_container_opens_its_own_devices_and_no_others";
 
 /// `cargo xtask test`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -126,7 +127,9 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
                 vm::Settings { release: vm::Release::Bookworm, ..arguments.machine.clone() };
             let older = machine_step(gate, &machine, &any_of(IN_BOTH_MACHINES)?, &[])?;
             no_skips(&older, |_| false)?;
-            let of_grants = any_of(&[("package(device-gate)", "crates/device-gate")])?;
+            let of_grants =
+                [("package(device-gate)", "crates/device-gate"), ("binary(e2e)", "tests/e2e")];
+            let of_grants = any_of(&of_grants)?;
             for &(release, cgroup, words) in MACHINES_OF_GRANTS {
                 let machine = vm::Settings { release, cgroup, ..arguments.machine.clone() };
                 let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();

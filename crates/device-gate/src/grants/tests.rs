@@ -91,7 +91,8 @@ pub(super) struct Nodes(tempfile::TempDir);
 
 impl Nodes {
     pub(super) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        // Not in /tmp, which may be mounted nodev.
+        Self(tempfile::tempdir_in("/var/tmp").unwrap())
     }
 
     fn path(&self, device: Device) -> PathBuf {

@@ -50,6 +50,9 @@ pub struct Config {
     pub profiles: PathBuf,
     /// Docker's API socket.
     pub docker_socket: PathBuf,
+    /// A directory of CDI specifications, such as /etc/cdi: each session that is added becomes a device of its
+    /// hotseat.json (docs/ready.md). None if not given.
+    pub cdi_dir: Option<PathBuf>,
     /// Users who may call the API, besides root and the daemon's own user.
     pub allow_uids: Vec<u32>,
     /// Whether programs with libudev-zero, a libudev for systems without udevd, are told of devices too: a
@@ -71,6 +74,7 @@ impl Default for Config {
             journal: "/run/hotseat/journal.jsonl".into(),
             profiles: "/etc/hotseat/profiles".into(),
             docker_socket: "/var/run/docker.sock".into(),
+            cdi_dir: None,
             allow_uids: Vec::new(),
             libudev_zero: false,
             node_mode: 0o666,

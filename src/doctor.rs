@@ -1,15 +1,18 @@
 //! What is ready, what is missing, and how to mend it.
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use device_gate::Container;
 use serde::{Deserialize, Serialize};
+use udev_forge::udevd;
 use utoipa::ToSchema;
 
+use crate::cdi;
 use crate::engine::{Engine, chain};
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::runtime::ContainerRef;
 use crate::session::Error;
 use crate::session::announcer::UdevMode;
@@ -62,6 +65,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         seat_rules(),
         boot_modules(),
         docker(engine).await,
+        cdi(engine),
     ]
 }
 
@@ -216,6 +220,23 @@ async fn docker(engine: &Engine) -> Check {
     }
 }
 
+/// Containers that are started ready (docs/ready.md).
+fn cdi(engine: &Engine) -> Check {
+    let directory = engine.config.cdi_dir.as_deref().unwrap_or(Path::new(cdi::DIRECTORY));
+    let path = directory.join(cdi::FILE);
+    match cdi::check(&path) {
+        Ok(0) => {
+            Check::ok("cdi", "no container is started by a CDI device; `hotseat cdi` makes them")
+        }
+        Ok(count) => Check::ok("cdi", format!("{} has {count} devices", path.display())),
+        Err(error) => {
+            let lost = "containers with its devices may not start";
+            let detail = format!("{} cannot be used, {lost}: {}", path.display(), chain(&error));
+            Check::not("cdi", Status::Warning, detail, &problem::cdi(&error).2)
+        }
+    }
+}
+
 /// Looks at a container.
 pub async fn container(engine: &Engine, reference: &ContainerRef) -> Vec<Check> {
     let container = match reference.open(&engine.config).await {
@@ -238,6 +259,7 @@ fn look_at(container: &Container) -> Vec<Check> {
         Check::ok("container-root", format!("its root is user {uid}, group {gid} of this host")),
         Check::ok("container-cgroup", container.cgroup().path().display().to_string()),
         udev(container),
+        udev_monitors(container),
         apparmor(pid),
         paused(container),
     ]
@@ -282,6 +304,44 @@ fn udev_control(container: &Container) -> Check {
             "is /run or /run/udev a symbolic link there? use an image in which they are directories",
         ),
     }
+}
+
+/// Programs that were too early for [`udev_control`].
+fn udev_monitors(container: &Container) -> Check {
+    let net = PathBuf::from(format!("/proc/{}/net", container.pid()));
+    match udevd::deaf_monitors(&net) {
+        Ok(found) => {
+            // Ours that send.
+            let own = own_sockets();
+            match found.iter().filter(|inode| !own.contains(*inode)).count() {
+                0 => Check::ok("udev-monitors", "no program has listened too early"),
+                count => Check::not(
+                    "udev-monitors",
+                    Status::Warning,
+                    format!(
+                        "{count} udev monitors in it were opened while /run/udev/control was not there: they \
+                         will never hear of a device"
+                    ),
+                    "restart the programs; start the container ready the next time (docs/ready.md)",
+                ),
+            }
+        }
+        Err(error) => Check::not(
+            "udev-monitors",
+            Status::Warning,
+            format!("could not look for programs that have listened too early: {error}"),
+            "did the container end? is /proc mounted?",
+        ),
+    }
+}
+
+/// The inode numbers of this process's sockets (proc_pid_fd(5)).
+fn own_sockets() -> HashSet<u64> {
+    let inode = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?.into_os_string().into_string().ok()?;
+        target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    fs::read_dir("/proc/self/fd").into_iter().flatten().flatten().filter_map(inode).collect()
 }
 
 fn apparmor(pid: u32) -> Check {

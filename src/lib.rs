@@ -10,6 +10,7 @@
 //! - [`runtime`]: who a container is.
 
 pub mod api;
+pub mod cdi;
 pub mod cli;
 pub mod config;
 pub mod doctor;

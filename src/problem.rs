@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use vinput::uhid;
 use vinput::uinput::CreateError;
 
+use crate::cdi::CdiError;
 use crate::engine::chain;
 use crate::profiles::ProfilesError;
 use crate::runtime::ResolveError;
@@ -157,6 +158,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str, String) {
             "node-exists",
             "an earlier device left it; remove the session and add it again, and report this as a bug",
         ),
+        Error::Cdi(error) => return cdi(error),
         Error::Stage(_) => {
             (S::INTERNAL_SERVER_ERROR, "staging", "is the staging file system full?")
         }
@@ -226,6 +228,16 @@ fn resolve(error: &ResolveError) -> (StatusCode, &'static str, String) {
                 "not-a-container",
                 "give the number of a process inside the container",
             ),
+            ContainerError::NotIt { .. } => (
+                S::CONFLICT,
+                "container-elsewhere",
+                "run hotseat on the host that runs the container, and let its cgroup be named after it",
+            ),
+            ContainerError::Root { .. } => (
+                S::CONFLICT,
+                "container-root",
+                "its runtime and hotseat must see the same files: run both on the host",
+            ),
             ContainerError::RootCgroup { .. } => {
                 (S::CONFLICT, "root-cgroup", "start the container in a cgroup of its own")
             }
@@ -235,6 +247,35 @@ fn resolve(error: &ResolveError) -> (StatusCode, &'static str, String) {
                 "the daemon must run as root on the host; `hotseat doctor REF` looks closer",
             ),
         },
+    };
+    (status, code, hint.to_owned())
+}
+
+/// Also of `hotseat cdi`, which asks no daemon.
+pub(crate) fn cdi(error: &CdiError) -> (StatusCode, &'static str, String) {
+    use StatusCode as S;
+    let (status, code, hint) = match error {
+        CdiError::Name { .. } => {
+            (S::BAD_REQUEST, "session-name", "choose a name that ends in a letter or digit")
+        }
+        CdiError::NoDevices => {
+            (S::BAD_REQUEST, "no-session", "add a session first, or name one with --session")
+        }
+        CdiError::Hook { .. } => (
+            S::INTERNAL_SERVER_ERROR,
+            "no-hook",
+            "install `hotseat-hook` beside `hotseat`, or name it with `hotseat cdi --hook`",
+        ),
+        CdiError::Foreign { .. } => (
+            S::CONFLICT,
+            "cdi-foreign",
+            "move it away, or choose another file with `hotseat cdi --output`",
+        ),
+        CdiError::Lock { .. } | CdiError::Read { .. } | CdiError::Write { .. } => (
+            S::INTERNAL_SERVER_ERROR,
+            "cdi",
+            "run it as root; the directory is `cdi_dir` of the configuration, or that of `hotseat cdi --output`",
+        ),
     };
     (status, code, hint.to_owned())
 }

@@ -12,7 +12,7 @@ mod sessions;
 pub mod types {
     pub use super::devices::{NewDevice, NewInput};
     pub use super::host::ProfileView;
-    pub use super::sessions::{NewContainer, NewSession};
+    pub use super::sessions::{NewContainer, NewSession, StartingContainer};
 }
 
 use std::sync::Arc;
@@ -45,6 +45,7 @@ type Shared = Arc<Sessions>;
         sessions::show,
         sessions::remove,
         sessions::attach,
+        sessions::starting,
         devices::list,
         devices::plug,
         devices::unplug,
@@ -71,6 +72,7 @@ pub fn router(sessions: Arc<Sessions>) -> Router {
         .route("/v1/sessions", get(sessions::list).post(sessions::add))
         .route("/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))
         .route("/v1/sessions/{session}/container", put(sessions::attach))
+        .route("/v1/sessions/{session}/starting", put(sessions::starting))
         .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
         .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))

@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::{Json, Path};
+use crate::engine::chain;
 use crate::problem::Problem;
-use crate::session::Error;
 use crate::session::view::Session;
+use crate::session::{Error, Start};
 
 /// A session to be made.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -28,6 +29,18 @@ pub struct NewSession {
 pub struct NewContainer {
     /// `docker:NAME`, `pid:NUMBER` or `sandbox:SESSION`.
     pub container: String,
+}
+
+/// A container that its runtime is about to start, at the OCI hook `createRuntime`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartingContainer {
+    /// Its id, as in the OCI state.
+    pub id: String,
+    /// Its first process, as in the OCI state.
+    pub pid: u32,
+    /// What will be its root directory: `root.path` of its config.json, absolute.
+    pub root: String,
 }
 
 /// Carries a request to its end even if the caller goes away, which drops the handler.
@@ -94,4 +107,36 @@ pub(super) async fn attach(
     Json(new): Json<NewContainer>,
 ) -> Result<axum::Json<Session>, Problem> {
     Ok(axum::Json(sessions.attach(&name, &new.container).await?))
+}
+
+/// Attaches a session to a container that its runtime is about to start, which waits for the answer. The session is added
+/// if there is none.
+#[utoipa::path(
+    put, path = "/v1/sessions/{session}/starting", request_body = StartingContainer,
+    params(("session" = String, Path)),
+    responses((status = 200, body = Session), (status = "default", body = Problem))
+)]
+pub(super) async fn starting(
+    State(sessions): State<Shared>,
+    Path(name): Path<String>,
+    Json(StartingContainer { id, pid, root }): Json<StartingContainer>,
+) -> Result<axum::Json<Session>, Problem> {
+    let start = Start { id, pid, root: root.into() };
+    let attached = to_the_end(async move {
+        let attached = sessions.start_container(&name, start).await;
+        match &attached {
+            Ok(_) => tracing::info!(session = name, pid, "a starting container was attached"),
+            // The runtime goes on all the same, and may not show what its hook prints.
+            Err(error) => {
+                tracing::warn!(
+                    session = name,
+                    pid,
+                    error = chain(error),
+                    "a container starts without its devices"
+                );
+            }
+        }
+        attached
+    });
+    Ok(axum::Json(attached.await?))
 }

@@ -70,6 +70,10 @@ impl Client {
         Self { socket: socket.to_owned() }
     }
 
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     pub(super) async fn sessions(&self) -> Result<Vec<Session>> {
         self.get("/v1/sessions").await
     }

@@ -1,5 +1,6 @@
 //! The command line. Every command but `serve`, `setup` and the hidden ones asks the daemon.
 
+mod cdi;
 mod client;
 mod output;
 mod run;
@@ -14,8 +15,9 @@ use clap::{Args, Parser, Subcommand};
 
 use client::{Client, ClientError};
 
+use crate::cdi::CdiError;
 use crate::config::DEFAULT_SOCKET;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::setup;
 
 /// A hotplug server for virtual input devices: each session's pads appear in its running container and in no
@@ -60,6 +62,9 @@ enum Command {
         #[arg(required = true, allow_hyphen_values = true)]
         events: Vec<String>,
     },
+    /// Let containers be started ready for their devices: write a CDI specification, for
+    /// `--device hotseat.dev/session=NAME` of docker and podman.
+    Cdi(cdi::CdiArgs),
     /// List what is plugged.
     Ls(Json),
     /// List the profiles of devices that can be plugged, or make one.
@@ -102,12 +107,24 @@ enum SessionCommand {
         #[arg(long, value_name = "REF")]
         container: Option<String>,
     },
+    /// Attach a session that has no container to one.
+    Attach {
+        /// The session.
+        session: String,
+        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        #[arg(value_name = "REF")]
+        container: String,
+    },
     /// List the sessions.
     Ls(Json),
     /// Show one session.
     Show {
         /// The session.
         session: String,
+        /// Print only the options with which `docker run` and `podman run` start a container that is ready for its
+        /// devices; attach the session to it then.
+        #[arg(long, conflicts_with = "json")]
+        flags: bool,
         #[command(flatten)]
         json: Json,
     },
@@ -159,6 +176,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Serve(args) => serve::serve(&args, &cli.socket),
         Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
+        Command::Cdi(args) => cdi::run(args, &Client::new(&cli.socket)),
         Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Profiles { command: Some(ProfilesCommand::Capture { node, name }), .. } => {
             vinput::capture(&node, &name)
@@ -191,7 +209,13 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             Command::Session(SessionCommand::Ls(json)) => {
                 output::sessions(&client.sessions().await?, json.json)?;
             }
-            Command::Session(SessionCommand::Show { session, json }) => {
+            Command::Session(SessionCommand::Attach { session, container }) => {
+                output::session_added(&client.attach(&session, container).await?);
+            }
+            Command::Session(SessionCommand::Show { session, flags: true, .. }) => {
+                output::line(&output::flags(&client.session(&session).await?));
+            }
+            Command::Session(SessionCommand::Show { session, json, .. }) => {
                 output::session(&client.session(&session).await?, json.json)?;
             }
             Command::Session(SessionCommand::Rm { session }) => {
@@ -214,6 +238,7 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Serve(_)
             | Command::Run(_)
+            | Command::Cdi(_)
             | Command::Setup
             | Command::Openapi
             | Command::SandboxInit { .. } => {}
@@ -231,6 +256,10 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 
 /// Prints an error, with its hint where there is one, and gives the exit status.
 fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<CdiError>() {
+        output::error(&crate::engine::chain(error), &problem::cdi(error).2);
+        return ExitCode::from(1);
+    }
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Problem(Problem { detail, hint, .. })) => {
             output::error(detail, hint);

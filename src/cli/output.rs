@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::api::types::ProfileView;
 use crate::doctor::{Check, Status};
 use crate::profiles::Backend;
-use crate::session::view::{Device, Session};
+use crate::session::view::{Device, Mount, Session};
 
 pub(super) fn line(text: &str) {
     println!("{text}");
@@ -79,7 +79,16 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     for device in &session.devices {
         println!("slot {} {}", device.slot, describe(device));
     }
+    if session.container.is_none() {
+        println!("start a container with {}", flags(session));
+    }
     Ok(())
+}
+
+/// Options of `docker run` and `podman run`.
+pub(super) fn flags(session: &Session) -> String {
+    let flag = |mount: &Mount| format!("-v {}:{}:ro", mount.source, mount.target);
+    session.mounts.iter().map(flag).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn devices(sessions: &[Session], as_json: bool) -> Result<()> {

@@ -158,7 +158,10 @@ impl Actor {
             Request::Remove(reply) => {
                 let closed = self.blocking(door::close).await;
                 let deleted = match self.state.take() {
-                    Some(state) => state.dir.delete().map_err(Error::Stage),
+                    Some(State { dir, shown, .. }) => {
+                        drop(shown);
+                        dir.delete().map_err(Error::Stage)
+                    }
                     None => Ok(()),
                 };
                 let _ = reply.send(closed.and(deleted));

@@ -29,7 +29,12 @@ pub(super) fn open(
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
         close(engine, state)?;
     }
-    if let Some(door) = &state.door {
+    if let Some(door) = &mut state.door {
+        // It was told before, by another name: by the hook of its start, by its user, by a label.
+        if door.container.pid() == container.pid() {
+            door.reference = reference;
+            return Ok(());
+        }
         return Err(Error::HasContainer {
             session: state.name.clone(),
             container: door.reference.to_string(),

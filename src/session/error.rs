@@ -10,6 +10,7 @@ use vinput::{InputError, NameError, uhid};
 
 use super::journal::JournalError;
 use super::verify::VerifyError;
+use crate::cdi::CdiError;
 use crate::engine::GrantsUnavailable;
 use crate::profiles::ProfilesError;
 use crate::runtime::{RefError, ResolveError};
@@ -70,6 +71,9 @@ pub enum Error {
         /// The other session.
         other: String,
     },
+    /// The session could not be made a CDI device.
+    #[error("could not make the session a CDI device")]
+    Cdi(#[source] CdiError),
     /// The staged directories could not be prepared.
     #[error("could not prepare the session's device directory")]
     Stage(#[source] StagingError),

@@ -20,4 +20,4 @@ pub mod view;
 pub(crate) use device::Device;
 pub use error::Error;
 pub use plug::PlugRequest;
-pub use registry::Sessions;
+pub use registry::{Sessions, Start};

@@ -1,6 +1,7 @@
 //! The sessions, by name.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use udev_forge::database::Database;
@@ -11,9 +12,21 @@ use super::error::Error;
 use super::plug::PlugRequest;
 use super::state::State;
 use super::view::{Device, Session};
+use crate::cdi::{self, Hook};
 use crate::engine::Engine;
-use crate::runtime::ContainerRef;
+use crate::runtime::{ContainerRef, ResolveError};
 use crate::sandbox;
+
+/// A container that its runtime is about to start.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Its id, as its cgroup is named after.
+    pub id: String,
+    /// Its first process, as numbered on the host.
+    pub pid: u32,
+    /// What will be its root directory, as its mount namespace has it.
+    pub root: PathBuf,
+}
 
 /// All sessions of the daemon.
 #[derive(Debug)]
@@ -44,8 +57,14 @@ impl Sessions {
         }
         let reference = container.map(str::parse).transpose().map_err(Error::Reference)?;
         let handle = self.start(name)?;
-        let Some(reference) = reference else { return Ok(handle.view()) };
-        match self.attach_to(&handle, reference).await {
+        let added = async {
+            self.write_cdi(name).await?;
+            match reference {
+                Some(reference) => self.attach_to(&handle, reference).await,
+                None => Ok(handle.view()),
+            }
+        };
+        match added.await {
             Ok(session) => Ok(session),
             Err(error) => {
                 // A session that was to have a container and got none is no session.
@@ -55,6 +74,19 @@ impl Sessions {
         }
     }
 
+    /// Makes the session a device of the CDI specification, where that is configured. The device stays when the session
+    /// is gone: its container may be started again.
+    async fn write_cdi(&self, name: &str) -> Result<(), Error> {
+        let Some(directory) = &self.engine.config.cdi_dir else { return Ok(()) };
+        let (path, socket) = (directory.join(cdi::FILE), self.engine.config.socket.clone());
+        let sessions = [name.to_owned()].into();
+        let write = move || {
+            let hook = Hook::find(None, &socket, None)?;
+            cdi::write(&path, &hook, &sessions, true).map(drop)
+        };
+        tokio::task::spawn_blocking(write).await.map_err(|_| Error::Lost)?.map_err(Error::Cdi)
+    }
+
     fn start(&self, name: &str) -> Result<Handle, Error> {
         let mut handles = self.handles();
         if handles.contains_key(name) {
@@ -62,10 +94,11 @@ impl Sessions {
         }
         let dir = self.engine.staging.session(name).map_err(Error::Stage)?;
         let database = Database::open(&dir.udev_path()).map_err(Error::Database)?;
-        let state =
-            State { name: name.to_owned(), dir, database, door: None, slots: BTreeMap::new() };
+        let shown = dir.show().map_err(Error::Stage)?;
+        let (name, slots) = (name.to_owned(), BTreeMap::new());
+        let state = State { name: name.clone(), shown, dir, database, door: None, slots };
         let handle = Handle::spawn(Arc::clone(&self.engine), state);
-        handles.insert(name.to_owned(), handle.clone());
+        handles.insert(name, handle.clone());
         Ok(handle)
     }
 
@@ -78,6 +111,35 @@ impl Sessions {
         let handle = self.handle(name)?;
         let reference = container.parse().map_err(Error::Reference)?;
         self.attach_to(&handle, reference).await
+    }
+
+    /// Attaches a session to a container that its runtime is about to start. The session is added if there is none: the
+    /// daemon may have been restarted since it was, and the container's wish stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the session is as it was then, or there is none.
+    pub async fn start_container(&self, name: &str, start: Start) -> Result<Session, Error> {
+        let (handle, added) = match self.handle(name) {
+            Ok(handle) => (handle, false),
+            Err(_) if !sandbox::is_name(name) => {
+                return Err(Error::SessionName { name: name.to_owned() });
+            }
+            Err(_) => (self.start(name)?, true),
+        };
+        let reference = ContainerRef::Pid(start.pid);
+        let open = move || device_gate::open_starting(&start.id, start.pid, &start.root);
+        let opened = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Lost)?;
+        let attached = match opened {
+            Ok(container) => {
+                handle.ask(|reply| Request::Attach { reference, container, reply }).await
+            }
+            Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
+        };
+        if attached.is_err() && added {
+            self.remove(name).await?;
+        }
+        attached
     }
 
     async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {

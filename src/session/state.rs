@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use device_gate::SessionDir;
+use device_gate::{SessionDir, Shown};
 use udev_forge::{Forged, database::Database};
 use vinput::{DeviceName, Node};
 
@@ -21,6 +21,8 @@ pub(super) const LAST_SLOT: u8 = 31;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) name: String,
+    /// Before `dir`: it has to be gone when that goes.
+    pub(super) shown: Shown,
     pub(super) dir: SessionDir,
     pub(super) database: Database,
     pub(super) door: Option<Door>,

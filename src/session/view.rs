@@ -1,5 +1,6 @@
 //! What the API shows of a session.
 
+use device_gate::ShownMount;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,17 @@ pub struct Session {
     pub container: Option<ContainerView>,
     /// Its devices, by slot.
     pub devices: Vec<Device>,
+    /// What a container can be started with so that it is ready before its first program, as `docker run -v` has it.
+    pub mounts: Vec<Mount>,
+}
+
+/// A directory of the host, and where it is to be in a container, read-only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Mount {
+    /// Its path on the host.
+    pub source: String,
+    /// Its path in the container.
+    pub target: String,
 }
 
 /// A session's container.
@@ -76,7 +88,14 @@ impl Session {
                 udev: door.announcer.mode(),
             }),
             devices: state.slots.values().map(Device::of).collect(),
+            mounts: state.shown.mounts().map(Mount::of).collect(),
         }
+    }
+}
+
+impl Mount {
+    fn of(shown: ShownMount) -> Self {
+        Self { source: shown.source.display().to_string(), target: shown.target.to_owned() }
     }
 }
 

@@ -265,7 +265,9 @@ pub(crate) fn files(directory: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let Ok(entries) = fs::read_dir(directory) else { return found };
     for entry in entries.map(Result::unwrap) {
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_name() == ".locked" {
+            // The same files once more, for containers to be started with.
+        } else if entry.file_type().unwrap().is_dir() {
             found.extend(files(&entry.path()));
         } else {
             found.insert(entry.path());

@@ -16,5 +16,6 @@ mod isolation;
 mod lifetime;
 mod pads;
 mod profiles;
+mod ready;
 mod receivers;
 mod sandbox;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readlinkat};
 use rustix::io::Errno;
@@ -67,6 +67,25 @@ pub enum ContainerError {
         /// Why.
         #[source]
         source: IdMapError,
+    },
+    /// The directory that will be its root could not be opened.
+    #[error("could not open `{path}`, the root of the container of process {pid}")]
+    Root {
+        /// The process.
+        pid: u32,
+        /// The directory, in the process's mount namespace.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The process is not in the container that it was said to be in.
+    #[error("process {pid} is not in a cgroup of the container `{id}`")]
+    NotIt {
+        /// The process.
+        pid: u32,
+        /// The container's id.
+        id: String,
     },
     /// Nobody is root in its user namespace.
     #[error("user 0 is not mapped in the user namespace of process {pid}")]
@@ -231,6 +250,11 @@ impl Container {
     /// Its user namespace, when it is not ours.
     pub(crate) fn user_namespace(&self) -> Option<BorrowedFd<'_>> {
         (!self.user_is_initial).then(|| self.user.as_fd())
+    }
+
+    /// What will be its root, while it is being started.
+    pub(crate) fn set_root(&mut self, root: OwnedFd) {
+        self.root = root;
     }
 
     /// The root directory of its first process (`O_PATH`).

@@ -68,7 +68,7 @@ pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeE
     let place = Place {
         cgroup: container.cgroup().as_fd(),
         user: container.user_namespace(),
-        mount: Some(container.mount_namespace()),
+        mount: Some((container.mount_namespace(), container.root())),
     };
     open(container.cgroup(), &place, &c_path, OFlags::RDWR)
 }

@@ -7,6 +7,7 @@
 //! ```text
 //! SESSION/input/              at /dev/input
 //! SESSION/udev/{control,data/,tags/}   at /run/udev
+//! SESSION/.locked/            the two, locked read-only, for runtimes that mount them when a container starts
 //! .new/                       where nodes are made before they are linked into place
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! it and in no other way.
 
 mod error;
+mod shown;
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -33,6 +35,7 @@ use rustix::mount::{
 };
 
 pub use self::error::StagingError;
+pub use self::shown::{Shown, ShownMount};
 use crate::access::{Device, DeviceKind};
 use crate::view::View;
 

@@ -19,6 +19,24 @@ pub fn is_in(proc_net: &Path) -> io::Result<bool> {
     Ok(any_line(list("unix")?, is_control)? && any_line(list("netlink")?, hears_the_kernel)?)
 }
 
+/// The sockets in the network namespace of a process that look like udev monitors which never hear anything: libudev
+/// puts one into no group when `/run/udev/control` is missing at that moment (`device_monitor_new_full` in systemd's
+/// device-monitor.c). Their inode numbers, for the caller to tell them from sockets of its own that only send.
+///
+/// `proc_net` is `/proc/PID/net`.
+///
+/// # Errors
+///
+/// When the list of sockets cannot be read, such as when the process has ended.
+pub fn deaf_monitors(proc_net: &Path) -> io::Result<Vec<u64>> {
+    let list = BufReader::new(File::open(proc_net.join("netlink"))?.take(LIMIT));
+    let mut found = Vec::new();
+    for line in list.split(b'\n') {
+        found.extend(deaf_monitor(&line?));
+    }
+    Ok(found)
+}
+
 /// So much of a list is looked at: some hundred thousand sockets. More would keep us busy.
 const LIMIT: u64 = 16 << 20;
 
@@ -49,6 +67,14 @@ fn hears_the_kernel(line: &[u8]) -> bool {
     field(line, 1) == Some(KOBJECT_UEVENT) && groups & KERNEL_GROUP != 0
 }
 
+/// A line as above, of a socket that is bound (the kernel's own has port 0) and in no group; its inode.
+fn deaf_monitor(line: &[u8]) -> Option<u64> {
+    let port = field(line, 2).and_then(number)?;
+    let groups = field(line, 3).and_then(hex)?;
+    let deaf = field(line, 1) == Some(KOBJECT_UEVENT) && port != 0 && groups == 0;
+    if deaf { field(line, 9).and_then(number) } else { None }
+}
+
 /// `__SO_ACCEPTCON` in include/uapi/linux/net.h.
 const ACCEPTS_CONNECTIONS: u32 = 0x1_0000;
 /// `SOCK_SEQPACKET`.
@@ -65,6 +91,10 @@ fn field(line: &[u8], n: usize) -> Option<&[u8]> {
 
 fn hex(field: &[u8]) -> Option<u32> {
     u32::from_str_radix(str::from_utf8(field).ok()?, 16).ok()
+}
+
+fn number(field: &[u8]) -> Option<u64> {
+    str::from_utf8(field).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -84,6 +114,16 @@ mod tests {
         assert!(hears_the_kernel(LISTENER.as_bytes()));
         // Both groups.
         assert!(hears_the_kernel(LISTENER.replace("00000001", "00000003").as_bytes()));
+    }
+
+    #[test]
+    fn a_monitor_in_no_group_is_deaf() {
+        let deaf = LISTENER.replace("0          00000001", "4711       00000000");
+        assert_eq!(deaf_monitor(deaf.as_bytes()), Some(12345));
+        // The kernel's own socket, a udev monitor, another protocol.
+        for (from, to) in [("4711", "0"), ("00000000", "00000002"), (" 15 ", " 0 ")] {
+            assert_eq!(deaf_monitor(deaf.replace(from, to).as_bytes()), None, "{to}");
+        }
     }
 
     #[test]
@@ -109,6 +149,7 @@ mod tests {
         fn no_line_makes_it_panic(line in any::<Vec<u8>>()) {
             is_control(&line);
             hears_the_kernel(&line);
+            deaf_monitor(&line);
         }
     }
 }

@@ -29,6 +29,17 @@ pub enum StagingError {
         #[source]
         source: io::Error,
     },
+    /// A session's directory could not be shown to runtimes.
+    #[error(
+        "could not mount the session's directory at `{path}` for containers to be started with"
+    )]
+    Show {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Another process has it.
     #[error("another daemon uses the staging file system at `{path}`")]
     InUse {

@@ -17,7 +17,9 @@ pub(crate) struct Place<'a> {
     pub(crate) cgroup: BorrowedFd<'a>,
     /// User namespace to become root of; `None` for the initial one.
     pub(crate) user: Option<BorrowedFd<'a>>,
-    pub(crate) mount: Option<BorrowedFd<'a>>,
+    /// Mount namespace to enter, and root directory to have in it: its own root is the host's while the container is
+    /// being started.
+    pub(crate) mount: Option<(BorrowedFd<'a>, BorrowedFd<'a>)>,
 }
 
 /// Starts the child and returns its pidfd. Its exit status is 0 or the errno of what failed.
@@ -30,14 +32,15 @@ pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Re
     args.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
     args.cgroup = u64::from(place.cgroup.as_raw_fd().cast_unsigned());
     let user = place.user.map_or(-1, |fd| fd.as_raw_fd());
-    let mount = place.mount.map_or(-1, |fd| fd.as_raw_fd());
+    let (mount, root) =
+        place.mount.map_or((-1, -1), |(namespace, root)| (namespace.as_raw_fd(), root.as_raw_fd()));
     // SAFETY: without CLONE_VM the child gets a copy of this process. It runs only `child`, which makes
     // system calls and touches no memory but its arguments, so locks held by other threads don't matter.
     let pid =
         unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => child(user, mount, path, flags),
+        0 => child(user, mount, root, path, flags),
         // SAFETY: CLONE_PIDFD stored a new descriptor, which nothing else owns.
         _ => Ok(unsafe { OwnedFd::from_raw_fd(pidfd) }),
     }
@@ -70,9 +73,9 @@ pub(crate) fn spawn_in_new_namespaces() -> io::Result<(OwnedFd, i64)> {
 
 /// The child's whole life. Raw system calls only: it shares no locks with the threads it left behind, and
 /// glibc's set*id wrappers would signal threads that don't exist here.
-fn child(user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
+fn child(user: RawFd, mount: RawFd, root: RawFd, path: &CStr, flags: i32) -> ! {
     let entered = (user < 0 || setns(user, libc::CLONE_NEWUSER))
-        && (mount < 0 || setns(mount, libc::CLONE_NEWNS))
+        && (mount < 0 || setns(mount, libc::CLONE_NEWNS) && change_root(root))
         && (user < 0 || become_root())
         && close_everything();
     let status = if entered && opens(path, flags) { 0 } else { last_errno() };
@@ -85,6 +88,13 @@ fn child(user: RawFd, mount: RawFd, path: &CStr, flags: i32) -> ! {
 fn setns(namespace: RawFd, kind: i32) -> bool {
     // SAFETY: a system call on two integers.
     unsafe { libc::syscall(libc::SYS_setns, namespace, kind) == 0 }
+}
+
+fn change_root(root: RawFd) -> bool {
+    // SAFETY: a system call on an integer.
+    let there = unsafe { libc::syscall(libc::SYS_fchdir, root) };
+    // SAFETY: the path is a valid C string.
+    there == 0 && unsafe { libc::syscall(libc::SYS_chroot, c".".as_ptr()) } == 0
 }
 
 fn become_root() -> bool {

@@ -19,9 +19,8 @@ const STARTS: u32 = 15;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 const EXPLANATION: &str = "\
-The program is started 15 times, of which the median counts. In turns, three pads of one profile get 200 frames each
-of five changes. A frame is written, its event node
-becomes readable, and it is read, all by one thread.
+The program is started 15 times; medians count. In turns, three pads of one profile get 200 frames each of five
+changes. A frame is written, its event node becomes readable, and it is read, all by one thread.
 bare:   an array of events is filled in, and written by write(2), as a C program does.
 units:  the same bytes through vinput: controls are set on a frame in device units, the device writes what is new.
 scaled: likewise, with values from -1 to 1, whose arithmetic a processor without floating point, such as an
@@ -33,8 +32,8 @@ struct Side {
     frames_per_second: f64,
     /// Of the bare loop's rate: the median of all rounds.
     ratio: f64,
-    median_ns: u64,
-    p99_ns: u64,
+    median_us: f64,
+    p99_us: f64,
     allocations: u64,
 }
 
@@ -58,13 +57,13 @@ pub(crate) fn run_here(rounds: u32) -> Result<()> {
         "", "frames/s", "ratio", "readable, p50", "p99", "allocations"
     );
     for (name, side) in [("bare", &bare), ("units", &units), ("scaled", &scaled)] {
-        let us = |ns: u64| format!("{}.{} us", ns / 1000, ns % 1000 / 100);
+        let us = |us: f64| format!("{us:.1} us");
         println!(
             "{name:<8} {:>12.0} {:>8.3} {:>16} {:>16} {:>12}",
             side.frames_per_second,
             side.ratio,
-            us(side.median_ns),
-            us(side.p99_ns),
+            us(side.median_us),
+            us(side.p99_us),
             side.allocations
         );
     }
@@ -81,13 +80,21 @@ pub(crate) fn run_here(rounds: u32) -> Result<()> {
     Ok(())
 }
 
-/// The middle one of all starts, by its ratio; allocations are those of all.
+/// The medians of all starts, each of its own; allocations are those of all.
 fn median(outputs: &[String], name: &str) -> Result<Side> {
-    let mut sides = outputs.iter().map(|it| side(it, name)).collect::<Result<Vec<_>>>()?;
-    let allocations = sides.iter().map(|side| side.allocations).sum();
-    sides.sort_unstable_by(|a, b| a.ratio.total_cmp(&b.ratio));
-    let middle = sides.swap_remove(sides.len() / 2);
-    Ok(Side { allocations, ..middle })
+    let sides = outputs.iter().map(|it| side(it, name)).collect::<Result<Vec<_>>>()?;
+    let middle = |field: fn(&Side) -> f64| {
+        let mut values: Vec<_> = sides.iter().map(field).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    Ok(Side {
+        frames_per_second: middle(|side| side.frames_per_second),
+        ratio: middle(|side| side.ratio),
+        median_us: middle(|side| side.median_us),
+        p99_us: middle(|side| side.p99_us),
+        allocations: sides.iter().map(|side| side.allocations).sum(),
+    })
 }
 
 /// The line of a side: its name, frames per second, their part of the bare loop's, p50 and p99 in nanoseconds,
@@ -101,8 +108,8 @@ fn side(output: &str, name: &str) -> Result<Side> {
     Ok(Side {
         frames_per_second: rate.parse()?,
         ratio: ratio.parse()?,
-        median_ns: median.parse()?,
-        p99_ns: p99.parse()?,
+        median_us: median.parse::<f64>()? / 1000.0,
+        p99_us: p99.parse::<f64>()? / 1000.0,
         allocations: allocations.parse()?,
     })
 }

@@ -44,7 +44,7 @@ fn containers_that_cannot_be_used() {
     let host = Container::start_with("host", "--network host", "");
     problem(add(&daemon, &host.reference()), 409, "host-network", "shares the host's network");
     problem(add(&daemon, "pid:1"), 409, "not-a-container", "not in a container");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn sessions_devices_and_slots_that_cannot_be() {
     ] {
         problem(input(events), 400, "input", says);
     }
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
 
     // A name at the limit is fine.
     let (status, device) = named(&"x".repeat(79));
@@ -149,7 +149,7 @@ fn a_host_without_uinput() {
     problem(answer, 503, "no-uinput", "/dev/uinput");
     assert_eq!(doctor.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&doctor.stdout).contains("FAILED  uinput"), "{doctor:?}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     daemon.plug("s", "xbox-one");
 }
 
@@ -165,7 +165,7 @@ fn a_host_without_user_namespaces() {
     problem(answer, 503, "user-namespaces", "max_user_namespaces");
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("FAILED  staging"), "{doctor}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     daemon.hotseat(&["session", "add", "s"]);
     daemon.hotseat(&["session", "rm", "s"]);
 }
@@ -185,7 +185,7 @@ fn a_host_without_uhid() {
     assert_eq!(doctor.status.code(), Some(0), "{doctor:?}");
     let doctor = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(doctor.contains("warning uhid") && doctor.contains("no motion sensors"), "{doctor}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     daemon.plug("s", "dualsense-uinput");
 }
 
@@ -205,7 +205,7 @@ fn a_device_without_an_event_node() {
     let answer = daemon.call("POST", "/v1/sessions/s/devices", r#"{"profile":"xbox-one"}"#);
     sh("modprobe evdev; systemctl start systemd-udevd systemd-logind");
     problem(answer, 507, "no-event-node", "without an event node");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     daemon.plug("s", "xbox-one");
 }
 

@@ -242,6 +242,14 @@ impl Daemon {
         self.http(request.as_bytes())
     }
 
+    /// The traces are as they were before. A connection that was closed is gone a moment later, so this looks again
+    /// when they are not.
+    #[track_caller]
+    pub(crate) fn returns_to(&self, before: &Traces) {
+        let is_as_before = (0..20).any(|_| self.traces() == *before);
+        assert!(is_as_before, "{:#?}\nwas before\n{before:#?}", self.traces());
+    }
+
     /// The traces that plugged devices leave outside the daemon's memory.
     pub(crate) fn traces(&self) -> Traces {
         let doctor = self.run(&["doctor", "--json"]);

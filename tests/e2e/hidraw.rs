@@ -78,7 +78,7 @@ fn a_game_plays_by_hidraw(sdl: &str, profile: &str) {
     game.say("quit");
     game.rest();
     watcher.end("TERM");
-    assert_eq!(daemon.traces(), before.0);
+    daemon.returns_to(&before.0);
     assert_eq!(container.sh(LISTING), before.1);
 }
 
@@ -168,14 +168,14 @@ fn what_has_the_name_of_a_hidraw_node_is_never_replaced() {
     let body = r#"{"profile":"dualsense"}"#;
     let (status, problem) = daemon.call("POST", "/v1/sessions/s/devices", body);
     assert_eq!((status, problem["code"].as_str()), (409, Some("node-exists")), "{problem}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     assert_eq!(container.sh("cat /dev/hidraw*").trim(), "mine\n".repeat(8).trim());
 
     // Nor is a link forced into a /dev that cannot take it.
     container.sh("rm /dev/hidraw*; mount -o remount,ro /dev");
     let (status, problem) = daemon.call("POST", "/v1/sessions/s/devices", body);
     assert_eq!((status, problem["code"].as_str()), (409, Some("dev-link")), "{problem}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     // A container that cannot have links at all has the rest of the pad.
     daemon.hotseat(&["session", "rm", "s"]);
     container.sh("mount -o remount,rw /dev; rmdir /dev/hotseat || true; ln -s /etc /dev/hotseat");

@@ -78,7 +78,7 @@ fn a_container_that_flips_its_directories_leads_nobody_astray() {
     let flipped = flip.expect("flipped");
     assert!(!flipped.contains(" busy 0"), "{answers:?} {flipped}");
     assert_eq!(container.sh("cat /proc/self/mountinfo"), mounts);
-    assert_eq!(daemon.traces(), traces);
+    daemon.returns_to(&traces);
     drop(container);
     drop(daemon);
     wait_until_the_host_is(&before);
@@ -111,7 +111,7 @@ fn a_container_that_breaks_its_file_system_breaks_its_own() {
     let (status, problem) = daemon.call("POST", "/v1/sessions/hostile/devices", body);
     assert_eq!(status, 500, "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("Read-only file system"), "{problem}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
     let pad = daemon.plug("other", "xbox-one");
     other.sh(&format!("exec 3<>{}", pad.node("event")));
 

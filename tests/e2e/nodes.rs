@@ -44,7 +44,7 @@ fn containers_of_docker_with_less_than_usual() {
     let (status, problem) = daemon.call("POST", "/v1/sessions", &body);
     assert_eq!((status, problem["code"].as_str()), (409, Some("mount-point-missing")), "{problem}");
     assert!(problem["hint"].as_str().unwrap().contains("--tmpfs /run"), "{problem}");
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn containers_of_podman_with_users_of_many_ranges() {
     assert_eq!((map.trim(), exec("id -u").trim()), ("2", "1200"));
     check(&daemon, &format!("pid:{}", pid.trim()), exec);
     sh(&format!("podman rm --force --time 0 {name}"));
-    assert_eq!(daemon.traces(), before);
+    daemon.returns_to(&before);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_full_staging_file_system_is_an_error_that_leaves_nothing() {
         assert!(problem["detail"].as_str().unwrap().contains("No space left"), "{problem}");
         assert!(problem["hint"].as_str().unwrap().contains("full"), "{problem}");
         sh(&format!("mount -o remount,size=8m,nr_inodes=16k {stage}"));
-        assert_eq!(daemon.traces(), before, "{limit}");
+        daemon.returns_to(&before);
     }
     let pad = daemon.plug("s", "xbox-one");
     container.sh(&format!("exec 3<>{}", pad.node("event")));

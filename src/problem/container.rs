@@ -174,7 +174,7 @@ pub(super) fn attach(error: &AttachError) -> Class {
         _ => (
             S::INTERNAL_SERVER_ERROR,
             "attach",
-            "the daemon must run as root on the host, on Linux 5.18 or later",
+            "the daemon must run as root on the host, on Linux 5.12 or later",
         ),
     };
     (status, code, hint.to_owned())

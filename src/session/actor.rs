@@ -29,8 +29,8 @@ const MAILBOX: usize = 32;
 /// What a session can be asked. Each carries the way its answer goes back.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// While there is no container.
-    Attach { reference: ContainerRef, container: Container, reply: Reply<Session> },
+    /// While there is no other container. Answered with whether it was not attached already.
+    Attach { reference: ContainerRef, container: Container, reply: Reply<(Session, bool)> },
     /// Any time.
     Move { reference: ContainerRef, container: Container, reply: Reply<Session> },
     /// While the container runs.
@@ -133,8 +133,8 @@ impl Actor {
             Request::Attach { reference, container, reply } => {
                 let attached = self
                     .blocking(move |engine, state| {
-                        door::open(engine, state, reference, container)?;
-                        Ok(Session::of(state))
+                        let is_new = door::open(engine, state, reference, container)?;
+                        Ok((Session::of(state), is_new))
                     })
                     .await;
                 if attached.is_ok() {

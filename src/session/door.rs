@@ -61,13 +61,13 @@ fn is_linked(node: &Node) -> bool {
     !node.devname.contains('/')
 }
 
-/// Opens the door: from now on a plug needs to enter nothing.
+/// Opens the door: from now on a plug needs to enter nothing. Says whether it was not open to that container already.
 pub(super) fn open(
     engine: &Engine,
     state: &mut State,
     reference: ContainerRef,
     container: Container,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     // Its end may not have been noticed yet.
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
         container_ended(engine, state)?;
@@ -76,7 +76,7 @@ pub(super) fn open(
         // It was told before, by another name: by the hook of its start, by its user, by a label.
         if door.container.pid() == container.pid() {
             door.reference = reference;
-            return Ok(());
+            return Ok(false);
         }
         return Err(Error::HasContainer {
             session: state.name.clone(),
@@ -91,7 +91,7 @@ pub(super) fn open(
             engine.events.publish(&state.name, What::Attached { container });
             state.door = Some(door);
             plug_waiting(engine, state);
-            Ok(())
+            Ok(true)
         }
         Err(error) => {
             engine.release(&state.name);

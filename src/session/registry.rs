@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use device_gate::Container;
 use udev_forge::database::Database;
 
 use super::actor::{Handle, Request};
@@ -140,7 +141,7 @@ impl Sessions {
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Lost)?;
         let attached = match opened {
             Ok(container) => {
-                handle.ask(|reply| Request::Attach { reference, container, reply }).await
+                attach_opened(&handle, reference, container).await.map(|(session, _)| session)
             }
             Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
         };
@@ -152,7 +153,7 @@ impl Sessions {
 
     async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {
         let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
-        handle.ask(|reply| Request::Attach { reference, container, reply }).await
+        attach_opened(handle, reference, container).await.map(|(session, _)| session)
     }
 
     /// Attaches a session to a container that asks for it by its label; makes the session if it is not there. Says
@@ -173,17 +174,7 @@ impl Sessions {
         let container = reference.open(&self.engine.config).await.map_err(Error::Resolve);
         let attached = match container {
             Ok(container) => {
-                let pid = container.pid();
-                let is_there =
-                    || handle.view().container.is_some_and(|container| container.pid == pid);
-                if is_there() {
-                    return Ok(false);
-                }
-                match handle.ask(|reply| Request::Attach { reference, container, reply }).await {
-                    // Two events of one start were under way at once.
-                    Err(Error::HasContainer { .. }) if is_there() => return Ok(false),
-                    attached => attached.map(drop),
-                }
+                attach_opened(&handle, reference, container).await.map(|(_, is_new)| is_new)
             }
             Err(error) => Err(error),
         };
@@ -192,7 +183,7 @@ impl Sessions {
                 self.remove(name).await?;
                 Err(error)
             }
-            attached => attached.map(|()| true),
+            attached => attached,
         }
     }
 
@@ -291,4 +282,13 @@ impl Sessions {
     fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Handle>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Attaches a session to a container that was found; says whether it was not attached already.
+async fn attach_opened(
+    handle: &Handle,
+    reference: ContainerRef,
+    container: Container,
+) -> Result<(Session, bool), Error> {
+    handle.ask(|reply| Request::Attach { reference, container, reply }).await
 }

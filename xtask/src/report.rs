@@ -48,6 +48,12 @@ impl Report {
         Self { tests }
     }
 
+    /// This run and another one.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.tests.extend(other.tests);
+        self
+    }
+
     /// How many tests ran, those that skipped included.
     pub(crate) fn len(&self) -> usize {
         self.tests.len()

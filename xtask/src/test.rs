@@ -1,16 +1,18 @@
 //! `cargo xtask test`: the gate.
 
+mod machines;
+
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
-use std::{env, fs};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::report::Report;
 use crate::{fuzz, place, tools, vm};
+
+use self::machines::Job;
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -118,22 +120,8 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
             Ok(count(&there))
         })?;
     } else {
-        there = machine_step(gate, &arguments.machine, &in_machine, &arguments.filter)?;
-        if arguments.filter.is_empty() && arguments.machine.release == vm::Release::Trixie {
-            let machine =
-                vm::Settings { release: vm::Release::Bookworm, ..arguments.machine.clone() };
-            let older = machine_step(gate, &machine, &any_of(IN_BOTH_MACHINES)?, &[])?;
-            no_skips(&older, |_| false)?;
-            let of_grants =
-                [("package(device-gate)", "crates/device-gate"), ("binary(e2e)", "tests/e2e")];
-            let of_grants = any_of(&of_grants)?;
-            for &(release, cgroup, words) in MACHINES_OF_GRANTS {
-                let machine = vm::Settings { release, cgroup, ..arguments.machine.clone() };
-                let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-                let grants = machine_step(gate, &machine, &of_grants, &words)?;
-                no_skips(&grants, |_| false)?;
-            }
-        }
+        let jobs = jobs(&arguments.machine, &in_machine, &arguments.filter)?;
+        there = machines::run(gate, jobs)?;
     }
     no_skips(&there, |_| false)?;
     for (test, reason) in here.skipped().filter(|(test, _)| !there.covers(test)) {
@@ -142,20 +130,31 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn machine_step(
-    gate: &mut Gate,
-    machine: &vm::Settings,
-    filterset: &str,
-    words: &[String],
-) -> Result<Report> {
-    let mut report = Report::default();
-    let (release, cgroups) = (machine.release.name(), machine.cgroup.suffix());
-    let name = format!("tests in the test machine ({release}{cgroups})");
-    gate.step(&name, || {
-        report = in_vm(machine, filterset, words)?;
-        Ok(format!("{} tests run in the VM, {} skipped", report.len(), report.skipped().count()))
-    })?;
-    Ok(report)
+/// What runs in test machines: a chosen machine, or all that the gate has.
+fn jobs(machine: &vm::Settings, in_machine: &str, words: &[String]) -> Result<Vec<Job>> {
+    let job = |machine: vm::Settings, filterset: &str| Job {
+        machine,
+        filterset: filterset.to_owned(),
+        slice: None,
+    };
+    if !words.is_empty() || machine.release != vm::Release::Trixie {
+        return Ok(vec![job(machine.clone(), &narrowed(in_machine, words))]);
+    }
+    let mut jobs = Vec::new();
+    // In two machines at once: most tests wait most of the time.
+    for slice in ["slice:1/2", "slice:2/2"] {
+        jobs.push(Job { slice: Some(slice), ..job(machine.clone(), in_machine) });
+    }
+    let older = vm::Settings { release: vm::Release::Bookworm, ..machine.clone() };
+    jobs.push(job(older, &any_of(IN_BOTH_MACHINES)?));
+    let of_grants =
+        any_of(&[("package(device-gate)", "crates/device-gate"), ("binary(e2e)", "tests/e2e")])?;
+    for &(release, cgroup, words) in MACHINES_OF_GRANTS {
+        let machine = vm::Settings { release, cgroup, ..machine.clone() };
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        jobs.push(job(machine, &narrowed(&of_grants, &words)));
+    }
+    Ok(jobs)
 }
 
 /// The steps that were taken.
@@ -169,7 +168,12 @@ impl Gate {
         eprintln!("xtask: {name}");
         let started = Instant::now();
         let result = action();
-        let seconds = started.elapsed().as_secs();
+        self.done(name, started.elapsed(), result)
+    }
+
+    /// Notes a step that was taken elsewhere.
+    fn done(&mut self, name: &str, took: Duration, result: Result<String>) -> Result<()> {
+        let seconds = took.as_secs();
         self.summary.push(match &result {
             Ok(note) if note.is_empty() => format!("  ok     {seconds:>4} s  {name}"),
             Ok(note) => format!("  ok     {seconds:>4} s  {name}: {note}"),
@@ -289,31 +293,4 @@ fn native(filterset: &str) -> Result<Report> {
         );
     }
     nextest_here(filterset, &["--test-threads", "1"])
-}
-
-/// Takes the tests of `filterset` into the test machine and runs those that the words choose.
-fn in_vm(machine: &vm::Settings, filterset: &str, words: &[String]) -> Result<Report> {
-    let run = NextestRun::new(vm::guest_path)?;
-    let archive = run.folder.join("tests.tar.zst");
-    let mut command = Command::new("cargo");
-    command.args(["nextest", "archive", "--workspace", "-E", filterset, "--archive-file"]);
-    tools::run(command.arg(&archive).current_dir(tools::workspace()?))?;
-    let nextest = run.folder.join("cargo-nextest");
-    fs::copy(tools::need_nextest()?, &nextest).context("copying cargo-nextest")?;
-
-    let color = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-    let mut command = vec![vm::guest_path(&nextest)?.into_os_string()];
-    command.extend(["nextest", "run", "--archive-file"].map(OsString::from));
-    command.push(vm::guest_path(&archive)?.into_os_string());
-    // Not in /tmp, which is memory there.
-    command.extend(["--extract-to", "/var/tmp", "--extract-overwrite"].map(OsString::from));
-    command.extend(["--workspace-remap", "/work", "--tool-config-file"].map(OsString::from));
-    command.push(run.config(vm::guest_path)?);
-    command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
-    command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
-    command.push(narrowed(filterset, words).into());
-    if machine.run(&command)? != ExitCode::SUCCESS {
-        bail!("the tests failed");
-    }
-    run.report()
 }

@@ -7,8 +7,10 @@ mod run;
 mod scratch;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -89,6 +91,38 @@ pub(crate) struct Settings {
     /// End the machine after this many seconds.
     #[arg(long, value_name = "SECS", default_value_t = 1800)]
     pub(crate) timeout: u64,
+    /// Where the command's output goes.
+    #[arg(skip)]
+    pub(crate) output: Output,
+}
+
+/// Where a command's output goes.
+#[derive(Clone, Default)]
+pub(crate) enum Output {
+    /// To our standard output, as it comes.
+    #[default]
+    Ours,
+    /// Kept, for when the command has ended: more than one runs.
+    Kept(Arc<Mutex<Vec<u8>>>),
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Ours => io::stdout().write(bytes),
+            Self::Kept(kept) => {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Ours => io::stdout().flush(),
+            Self::Kept(_) => Ok(()),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -100,6 +134,7 @@ impl Default for Settings {
             fresh: false,
             memory: 3000,
             timeout: 1800,
+            output: Output::Ours,
         }
     }
 }

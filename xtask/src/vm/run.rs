@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use super::exit_marker::ExitMarker;
 use super::image::Image;
 use super::scratch::Scratch;
-use super::{Settings, guest_path};
+use super::{Output, Settings, guest_path};
 use crate::tools;
 
 /// How a command in the machine ended.
@@ -58,7 +58,7 @@ const CONSOLE_LINES: usize = 40;
 /// marked stable.
 const BOOTS: u32 = 3;
 
-/// Boots `image` and runs `command` in it. Its output, stdout and stderr in one, becomes ours as it comes.
+/// Boots `image` and runs `command` in it. Its output, stdout and stderr in one, goes where the settings say.
 pub(super) fn command(
     image: &Image,
     settings: &Settings,
@@ -104,7 +104,8 @@ fn boot(
     let machine = Machine::start(qemu)?;
 
     let (sender, ended) = mpsc::channel();
-    thread::spawn(move || sender.send(pass_on(ours, &mut marker)));
+    let output = settings.output.clone();
+    thread::spawn(move || sender.send(pass_on(ours, &mut marker, output)));
     let ended = ended.recv_timeout(settings.timeout());
     drop(machine);
     match ended {
@@ -263,10 +264,13 @@ fn option(before: &str, path: &Path, after: &str) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// Copies what the machine says to our stdout, up to the marker. `None`: it fell silent without one.
-fn pass_on(mut from: UnixStream, marker: &mut ExitMarker) -> io::Result<Option<u8>> {
+/// Copies what the machine says to `out`, up to the marker. `None`: it fell silent without one.
+fn pass_on(
+    mut from: UnixStream,
+    marker: &mut ExitMarker,
+    mut out: Output,
+) -> io::Result<Option<u8>> {
     let mut buffer = vec![0; 64 * 1024];
-    let mut out = io::stdout();
     loop {
         let length = from.read(&mut buffer)?;
         if length == 0 {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
 
@@ -19,14 +20,17 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// A new folder, `KIND-PID`. `kind` is one of `run`, `tests`, `unfinished`.
+    /// A new folder, `KIND-PID-NUMBER`. `kind` is one of `run`, `tests`, `unfinished`.
     pub(crate) fn new(kind: &str) -> Result<Self> {
         let parent = folder()?;
         // One at a time, so that no folder is seen between its making and its locking.
         let guard = open_lock(&parent.join("scratch.lock"))?;
         guard.lock().context("locking the scratch folders")?;
         remove_left_over(&parent)?;
-        let path = parent.join(format!("{kind}-{}", process::id()));
+        // More than one of a kind at once, when two machines run.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("{kind}-{}-{number}", process::id()));
         fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
         let locked = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
         locked.lock().with_context(|| format!("locking {}", path.display()))?;

@@ -1,7 +1,7 @@
 //! One program at the cgroup-v2 root, for the whole host.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -37,6 +37,8 @@ struct Holder {
     cgroup: Cgroup,
     /// The ids under which its grants are in the map: its own, and with [`Reach::Exact`] those of the cgroups below.
     ids: Vec<u64>,
+    /// What is granted to it.
+    devices: HashSet<Devices>,
 }
 
 impl RootOverride {
@@ -87,7 +89,7 @@ impl RootOverride {
                     return Err(GrantError::TooDeep { cgroup: cgroup.path().to_owned() });
                 }
                 let cgroup = cgroup.reopen().map_err(error)?;
-                Ok(vacant.insert(Holder { cgroup, ids: Vec::new() }))
+                Ok(vacant.insert(Holder { cgroup, ids: Vec::new(), devices: HashSet::new() }))
             }
         }
     }
@@ -116,6 +118,24 @@ impl RootOverride {
         Ok(())
     }
 
+    /// Takes one grant back, and forgets a cgroup without any.
+    fn take_back(
+        &self,
+        holders: &mut HashMap<u64, Holder>,
+        cgroup: &Cgroup,
+        devices: Devices,
+    ) -> Result<(), GrantError> {
+        let Some(holder) = holders.get_mut(&cgroup.id()) else { return Ok(()) };
+        for &id in &holder.ids {
+            self.remove(cgroup, &GrantKey::new(id, devices))?;
+        }
+        holder.devices.remove(&devices);
+        if holder.devices.is_empty() {
+            holders.remove(&cgroup.id());
+        }
+        Ok(())
+    }
+
     fn remove(&self, cgroup: &Cgroup, key: &GrantKey) -> Result<(), GrantError> {
         match self.map.remove(key) {
             Err(source) if source.raw_os_error() != Some(libc::ENOENT) => {
@@ -138,14 +158,13 @@ impl Granting for RootOverride {
             Reach::Ancestors => Vec::new(),
             Reach::Exact => cgroup.descendants(),
         };
+        holder.devices.insert(devices);
         for id in [cgroup].into_iter().chain(&below).map(Cgroup::id) {
             if !holder.ids.contains(&id) {
                 holder.ids.push(id);
             }
             if let Err(source) = self.map.insert(&GrantKey::new(id, devices), access.bits()) {
-                for &id in &holder.ids {
-                    self.remove(cgroup, &GrantKey::new(id, devices))?;
-                }
+                self.take_back(&mut holders, cgroup, devices)?;
                 return Err(if source.raw_os_error() == Some(libc::E2BIG) {
                     GrantError::Full { devices, limit: self.capacity }
                 } else {
@@ -157,9 +176,7 @@ impl Granting for RootOverride {
     }
 
     fn revoke(&self, cgroup: &Cgroup, devices: Devices) -> Result<(), GrantError> {
-        let holders = self.holders();
-        let Some(holder) = holders.get(&cgroup.id()) else { return Ok(()) };
-        holder.ids.iter().try_for_each(|&id| self.remove(cgroup, &GrantKey::new(id, devices)))
+        self.take_back(&mut self.holders(), cgroup, devices)
     }
 
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError> {
@@ -243,6 +260,7 @@ mod tests {
         grants.revoke(&scratch.0, PAD.into()).unwrap();
         assert!(!nodes.may_use(&scratch.0, PAD) && !nodes.may_use(&below.0, PAD));
         assert_eq!(grants.count().unwrap(), 0);
+        assert!(grants.holders().is_empty(), "a cgroup without grants is not kept open");
     }
 
     #[test]

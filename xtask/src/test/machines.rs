@@ -1,0 +1,116 @@
+//! Tests in test machines, two machines at a time.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use std::{env, fs, thread};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Gate, NextestRun, no_skips};
+use crate::report::Report;
+use crate::{tools, vm};
+
+/// How many machines run at once. Each takes 3 GB, and most tests wait most of the time.
+const AT_ONCE: usize = 2;
+
+/// Tests for one machine.
+pub(super) struct Job {
+    pub(super) machine: vm::Settings,
+    /// Which tests.
+    pub(super) filterset: String,
+    /// Which part of them, as nextest's `--partition` takes it.
+    pub(super) slice: Option<&'static str>,
+}
+
+impl Job {
+    fn name(&self) -> String {
+        let (release, cgroups) = (self.machine.release.name(), self.machine.cgroup.suffix());
+        let slice = self.slice.map(|slice| format!(", {slice}")).unwrap_or_default();
+        format!("tests in the test machine ({release}{cgroups}{slice})")
+    }
+}
+
+/// Runs the jobs, and returns what ran. A single one prints as it goes; of more, each prints at its end.
+pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
+    let is_single = jobs.len() == 1;
+    let queue = Mutex::new(jobs.into_iter().enumerate().collect::<VecDeque<_>>());
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((number, job)) = lock(&queue).pop_front() {
+            eprintln!("xtask: {}", job.name());
+            let started = Instant::now();
+            let result = if is_single { in_vm(&job) } else { print_at_the_end(&job) };
+            lock(&done).push((number, job.name(), started.elapsed(), result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(work);
+        }
+    });
+
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(number, ..)| *number);
+    let mut all = Report::default();
+    let mut outcome = Ok(());
+    for (_, name, took, result) in done {
+        let note = result.map(|report| {
+            let (count, skipped) = (report.len(), report.skipped().count());
+            all = std::mem::take(&mut all).and(report);
+            format!("{count} tests run in the VM, {skipped} skipped")
+        });
+        outcome = outcome.and(gate.done(&name, took, note));
+    }
+    outcome?;
+    no_skips(&all, |_| false)?;
+    Ok(all)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn print_at_the_end(job: &Job) -> Result<Report> {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let output = vm::Output::Kept(Arc::clone(&kept));
+    let machine = vm::Settings { output, ..job.machine.clone() };
+    let result = in_vm(&Job { machine, filterset: job.filterset.clone(), slice: job.slice });
+    let mut out = io::stdout().lock();
+    writeln!(out, "xtask: {}:", job.name()).and_then(|()| out.write_all(&lock(&kept)))?;
+    result
+}
+
+/// Takes the tests of a job into its machine and runs them.
+fn in_vm(job: &Job) -> Result<Report> {
+    let Job { machine, filterset, slice } = job;
+    let run = NextestRun::new(vm::guest_path)?;
+    let archive = run.folder.join("tests.tar.zst");
+    let mut command = Command::new("cargo");
+    command.args(["nextest", "archive", "--workspace", "-E", filterset, "--archive-file"]);
+    tools::run(command.arg(&archive).current_dir(tools::workspace()?))?;
+    let nextest = run.folder.join("cargo-nextest");
+    fs::copy(tools::need_nextest()?, &nextest).context("copying cargo-nextest")?;
+
+    let color = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
+    let mut command = vec![vm::guest_path(&nextest)?.into_os_string()];
+    command.extend(["nextest", "run", "--archive-file"].map(OsString::from));
+    command.push(vm::guest_path(&archive)?.into_os_string());
+    // Not in /tmp, which is memory there.
+    command.extend(["--extract-to", "/var/tmp", "--extract-overwrite"].map(OsString::from));
+    command.extend(["--workspace-remap", "/work", "--tool-config-file"].map(OsString::from));
+    command.push(run.config(vm::guest_path)?);
+    command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
+    command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
+    command.push(filterset.into());
+    if let Some(slice) = slice {
+        command.extend(["--partition", slice].map(OsString::from));
+    }
+    if machine.run(&command)? != ExitCode::SUCCESS {
+        bail!("the tests failed");
+    }
+    run.report()
+}

@@ -243,7 +243,7 @@ fn boot_modules() -> Check {
         Check::not(
             "boot-modules",
             Status::Warning,
-            "uinput and joydev are not sure to be loaded at the next boot",
+            "uinput, uhid and joydev are not sure to be loaded at the next boot",
             "run `hotseat setup`",
         )
     }

@@ -11,7 +11,7 @@ use metrics::{
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::engine::Engine;
-use crate::session::view::{Device, Session};
+use crate::session::view::Session;
 
 const PLUG_SECONDS: &str = "hotseat_plug_seconds";
 const UNPLUG_SECONDS: &str = "hotseat_unplug_seconds";
@@ -76,16 +76,15 @@ fn count(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// A device was plugged into a container of this runtime.
-pub(crate) fn plugged(runtime: &str, device: &Device) {
-    let record = |step: &str, us: u64| {
-        histogram!(PLUG_SECONDS, "step" => step.to_owned(), "runtime" => runtime.to_owned())
-            .record(Duration::from_micros(us));
+/// A device was plugged into a container of this runtime; each step by the time from the start to its end.
+pub(crate) fn plugged(runtime: &'static str, steps: &[(&'static str, Duration)]) {
+    let record = |step: &'static str, took: Duration| {
+        histogram!(PLUG_SECONDS, "step" => step, "runtime" => runtime).record(took);
     };
-    let mut before = 0;
-    for step in &device.steps {
-        record(&step.step, step.us.saturating_sub(before));
-        before = step.us;
+    let mut before = Duration::ZERO;
+    for &(step, end) in steps {
+        record(step, end.saturating_sub(before));
+        before = end;
     }
     record("all", before);
 }

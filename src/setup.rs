@@ -26,7 +26,7 @@ pub const SEAT_RULES: HostFile = HostFile {
 /// The kernel modules to load at boot.
 pub const MODULES: HostFile = HostFile {
     path: "/etc/modules-load.d/hotseat.conf",
-    purpose: "loads uinput and joydev at boot",
+    purpose: "loads uinput, uhid, joydev and the drivers of whole pads at boot",
     content: include_str!("../assets/modules-load.d/hotseat.conf"),
 };
 

@@ -140,7 +140,7 @@ enum SessionCommand {
     Attach {
         /// The session.
         session: String,
-        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        /// docker:NAME, podman:NAME, podman:USER/NAME, cri:ID, machine:NAME, lxc:NAME, pid:NUMBER or sandbox:SESSION.
         #[arg(value_name = "REF")]
         container: String,
     },
@@ -161,7 +161,7 @@ enum SessionCommand {
     Move {
         /// The session.
         session: String,
-        /// docker:NAME, pid:NUMBER or sandbox:SESSION.
+        /// docker:NAME, podman:NAME, podman:USER/NAME, cri:ID, machine:NAME, lxc:NAME, pid:NUMBER or sandbox:SESSION.
         #[arg(value_name = "REF")]
         container: String,
     },

@@ -66,7 +66,7 @@ pub(super) fn device_policy(engine: &Engine, container: &Container) -> Check {
             CHECK,
             Status::Failed,
             "a granted device does not open: something refuses it after the grant",
-            "`hotseat doctor` tests the grants of the host; is the container in a cgroup of the v2 hierarchy?",
+            "`hotseat doctor` tests the grants of the host; unplug and plug again, in case its policy was written anew",
         ),
     }
 }

@@ -31,7 +31,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// A runtime cannot be followed now.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
-    #[error("this host has no user `{0}`")]
+    #[error("`{0}`: this host has no such user")]
     NoUser(String),
     #[error("could not find its socket")]
     Socket(#[source] std::io::Error),

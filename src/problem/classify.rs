@@ -38,13 +38,15 @@ pub(super) fn classify(error: &Error) -> Class {
             "for example docker:game, podman:player/game or pid:4711",
         ),
         Error::Resolve(error) => return container::resolve(error),
-        Error::HasContainer { .. } => {
-            (S::CONFLICT, "session-has-container", "remove the session, or add another one")
-        }
+        Error::HasContainer { .. } => (
+            S::CONFLICT,
+            "session-has-container",
+            "`hotseat session move` takes it to another container",
+        ),
         Error::NoContainer { .. } => (
             S::CONFLICT,
             "no-container",
-            "add the session with --container, or start one with `hotseat run`",
+            "`hotseat session attach` it to one, or start one with `hotseat run`",
         ),
         Error::NotMoved { source, .. } => return classify(source),
         Error::NetworkShared { .. } => (
@@ -152,6 +154,7 @@ pub(super) fn classify(error: &Error) -> Class {
     };
     (status, code, hint.to_owned())
 }
+
 /// Also of `hotseat cdi`, which asks no daemon.
 pub(crate) fn cdi(error: &CdiError) -> Class {
     use StatusCode as S;

@@ -126,10 +126,12 @@ fn how_to_listen(reference: &ContainerRef) -> &'static str {
         _ => "is the Docker daemon running, and `docker_socket` in the configuration its socket?",
     }
 }
+
 /// What to do about an attach that fails.
 pub(crate) fn attach_hint(error: &AttachError) -> String {
     attach(error).2
 }
+
 pub(super) fn attach(error: &AttachError) -> Class {
     use StatusCode as S;
     let (status, code, hint) = match error {

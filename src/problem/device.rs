@@ -13,7 +13,7 @@ pub(super) fn grant(error: &GrantError) -> Class {
         GrantError::Dangerous { .. } => (
             S::FORBIDDEN,
             "dangerous-device",
-            "memory, disks, consoles and the like are not for containers; a rule has to say the word to permit it",
+            "memory, disks, consoles and the like are not given to containers",
         ),
         GrantError::Full { .. } => (
             S::INSUFFICIENT_STORAGE,

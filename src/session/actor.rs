@@ -153,21 +153,18 @@ impl Actor {
                     .await;
                 // It may have gone to and fro.
                 self.watch_container();
-                let _ = reply.send(moved);
+                let _ = reply.send(counted("move", moved));
             }
             Request::Plug { plug, reply } => {
-                let profile = plug.profile.name().to_owned();
                 let plugged = self
                     .blocking(move |engine, state| {
                         let slot = plug::plug(engine, state, plug)?;
                         let device = Device::of(state.slot(slot)?);
                         let (profile, verified) = (&device.profile, device.verified);
                         info!(session = state.name, slot, profile, verified, "plugged");
-                        metrics::plugged(state.door()?.reference.runtime(), &device);
                         Ok(device)
                     })
                     .await;
-                self.engine.events.publish(&self.name, told(profile, &plugged));
                 let _ = reply.send(counted("plug", plugged));
             }
             Request::Unplug { slot, reply } => {
@@ -275,20 +272,6 @@ fn counted<T>(operation: &'static str, result: Result<T, Error>) -> Result<T, Er
         metrics::failed(operation, problem::code(error));
     }
     result
-}
-
-/// How a plug ended.
-fn told(profile: String, plugged: &Result<Device, Error>) -> What {
-    match plugged {
-        Ok(device) => {
-            let us = device.steps.last().map_or(0, |step| step.us);
-            What::Plugged { slot: device.slot, profile, us }
-        }
-        Err(error) => {
-            let (code, detail) = (problem::code(error).to_owned(), chain(error));
-            What::PlugFailed { profile, code, detail }
-        }
-    }
 }
 
 /// Resolves when the process behind the pidfd ends; never without one.

@@ -26,7 +26,10 @@ pub(super) fn hand_off(
     let devices: Vec<PlugRequest> = state.slots.values().map(Plugged::request).collect();
     let (old, closed) = door::close(engine, state);
     // With its mounts still there the old container would see the session's next nodes.
-    closed.map_err(|error| not_moved(state, error))?;
+    if let Err(error) = closed {
+        wait(state, devices);
+        return Err(not_moved(state, error));
+    }
 
     let Err(error) = settle(engine, state, reference, container, &devices) else { return Ok(()) };
     let (_, closed) = door::close(engine, state);
@@ -41,10 +44,14 @@ pub(super) fn hand_off(
             "the session has no container now"
         );
         let _ = door::close(engine, state);
-        let waiting = devices.into_iter().filter_map(|device| Some((device.slot?, device)));
-        state.waiting.extend(waiting);
+        wait(state, devices);
     }
     Err(not_moved(state, error))
+}
+
+/// The devices are for the session's next container.
+fn wait(state: &mut State, devices: Vec<PlugRequest>) {
+    state.waiting.extend(devices.into_iter().filter_map(|device| Some((device.slot?, device))));
 }
 
 fn settle(

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
 use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
@@ -14,8 +15,10 @@ use super::feedback::Answering;
 use super::journal::{End, Operation};
 use super::state::{Part, Plugged, State, Timings};
 use super::{unplug, verify};
-use crate::engine::Engine;
+use crate::engine::{Engine, chain};
+use crate::events::What;
 use crate::profiles::Profile;
+use crate::{metrics, problem};
 
 /// What is to be plugged.
 #[derive(Debug, Clone)]
@@ -28,20 +31,44 @@ pub struct PlugRequest {
     pub name: Option<DeviceName>,
 }
 
-/// Plugs a device and returns its slot. On an error everything that was done is undone.
+/// Plugs a device and returns its slot. On an error everything that was done is undone. Watchers are told either way.
 pub(super) fn plug(engine: &Engine, state: &mut State, request: PlugRequest) -> Result<u8, Error> {
+    let profile = request.profile.name().to_owned();
+    let result = plug_journaled(engine, state, request);
+    let told = match &result {
+        Ok((slot, took)) => {
+            let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            What::Plugged { slot: *slot, profile, us }
+        }
+        Err(error) => {
+            let (code, detail) = (problem::code(error).to_owned(), chain(error));
+            What::PlugFailed { profile, code, detail }
+        }
+    };
+    engine.events.publish(&state.name, told);
+    result.map(|(slot, _)| slot)
+}
+
+/// Returns the slot, and how long it took.
+fn plug_journaled(
+    engine: &Engine,
+    state: &mut State,
+    request: PlugRequest,
+) -> Result<(u8, Duration), Error> {
     let slot = state.choose_slot(request.slot)?;
-    state.door()?;
+    let runtime = state.door()?.reference.runtime();
     engine.grants().map_err(Error::GrantsUnavailable)?;
 
     let journal = &engine.journal;
     journal.intend(Operation::Plug, &state.name, slot).map_err(Error::Journal)?;
     match plug_slot(engine, state, slot, request) {
         Ok(plugged) => {
+            let took = plugged.timings.total();
+            metrics::plugged(runtime, &plugged.timings.steps);
             state.slots.insert(slot, plugged);
             // It is plugged, whatever the journal says.
             unplug::note(journal.end(Operation::Plug, &state.name, slot, End::Done));
-            Ok(slot)
+            Ok((slot, took))
         }
         Err(error) => {
             unplug::note(journal.end(Operation::Plug, &state.name, slot, End::RolledBack));

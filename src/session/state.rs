@@ -105,6 +105,11 @@ impl Timings {
         Self { start: Instant::now(), steps: Vec::new() }
     }
 
+    /// From the start to the end of the last step.
+    pub(super) fn total(&self) -> Duration {
+        self.steps.last().map(|&(_, elapsed)| elapsed).unwrap_or_default()
+    }
+
     pub(super) fn done(&mut self, step: &'static str) {
         self.steps.push((step, self.start.elapsed()));
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Container, Daemon, Program};
+use crate::harness::{Container, Daemon, Program, sh};
 
 fn next(watcher: &mut Program, event: &str) -> Value {
     let line = watcher.expect(&format!("\"event\":\"{event}\""));
@@ -48,6 +48,24 @@ fn a_watcher_is_told_everything_in_order_also_when_it_comes_late() {
     daemon.relaunch_with("");
     watcher.rest();
     late.rest();
+}
+
+#[test]
+fn devices_that_come_back_are_told_too() {
+    let daemon = Daemon::start();
+    let container = Container::start("comes-back");
+    let mut watcher = daemon.watch(&["--json", "--since", "0-0"]);
+    let reference = container.reference();
+    daemon.hotseat(&["session", "add", "s", "--container", &reference]);
+    daemon.plug("s", "keyboard");
+    next(&mut watcher, "plugged");
+    sh(&format!("docker restart --timeout 0 {}", container.name));
+    next(&mut watcher, "unplugged");
+    next(&mut watcher, "detached");
+    daemon.hotseat(&["session", "attach", "s", &reference]);
+    next(&mut watcher, "attached");
+    let again = next(&mut watcher, "plugged");
+    assert_eq!((&again["slot"], &again["profile"]), (&0.into(), &"keyboard".into()));
 }
 
 #[test]

@@ -25,7 +25,7 @@ struct Arguments {
 enum Task {
     /// The gate: formatting, clippy, unit tests, and the end-to-end tests in the test machine.
     Test(test::Arguments),
-    /// Look for inputs that break what reads them.
+    /// Look for inputs that break udev-forge or vinput.
     Fuzz(fuzz::Arguments),
     /// Run a command in the test machine: Debian with a real kernel, systemd, Docker and Podman.
     Vm(vm::Arguments),

@@ -41,6 +41,7 @@ const IN_MACHINE_ONLY: &[(&str, &str)] = &[
     ("binary(differential)", "tests/differential"),
     ("binary(docker)", "crates/device-gate/tests/docker.rs"),
     ("binary(e2e)", "tests/e2e"),
+    ("binary(hid)", "crates/vinput/tests/hid"),
     ("binary(kernel)", "crates/vinput/tests/kernel.rs"),
     ("binary(receivers)", "crates/udev-forge/tests/receivers"),
     ("binary(uhid)", "crates/vinput/tests/uhid"),

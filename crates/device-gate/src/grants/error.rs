@@ -149,9 +149,6 @@ pub enum GrantError {
 /// Why a back-end cannot be used on this host.
 #[derive(Debug, thiserror::Error)]
 pub enum BackEndError {
-    /// There is no hierarchy for it.
-    #[error("no root cgroup")]
-    Root(#[source] CgroupError),
     /// The controller is not in use.
     #[error("the devices controller of cgroup v1 is not in use")]
     NotInUse,

@@ -19,11 +19,16 @@ use vinput::{DeviceName, Node};
 pub(crate) fn has_uhid() -> bool {
     let is_there = Path::new(DEFAULT_PATH).exists();
     if !is_there {
-        assert!(std::env::var_os("HOTSEAT_VM").is_none(), "no {DEFAULT_PATH} in the test machine");
-        // Not eprintln!, which the test harness keeps to itself.
-        std::io::stderr().write_all(b"SKIP(no /dev/uhid)\n").unwrap();
+        skip("no /dev/uhid");
     }
     is_there
+}
+
+/// Says that a test skips, which it must not in the test machine.
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("HOTSEAT_VM").is_none(), "{reason} in the test machine");
+    // Not eprintln!, which the test harness keeps to itself.
+    std::io::stderr().write_all(format!("SKIP({reason})\n").as_bytes()).unwrap();
 }
 
 pub(crate) fn try_create(profile: &Profile, test: &str) -> Result<Device, CreateError> {

@@ -92,14 +92,14 @@ fn place(session: &SessionDir, device: Device) -> Result<(), StagingError> {
 /// A staging file system in a temporary directory.
 struct Stage {
     staging: Option<Staging>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Stage {
     fn mount() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let staging = Some(Staging::mount(&directory.path().join("stage")).unwrap());
-        Self { staging, _directory: directory }
+        Self { staging, directory }
     }
 
     fn staging(&self) -> &Staging {

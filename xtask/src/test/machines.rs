@@ -39,8 +39,10 @@ pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
     let is_single = jobs.len() == 1;
     let queue = Mutex::new(jobs.into_iter().enumerate().collect::<VecDeque<_>>());
     let done = Mutex::new(Vec::new());
+    // A function, so that the lock is not held while the job runs.
+    let next = || lock(&queue).pop_front();
     let work = || {
-        while let Some((number, job)) = lock(&queue).pop_front() {
+        while let Some((number, job)) = next() {
             eprintln!("xtask: {}", job.name());
             let started = Instant::now();
             let result = if is_single { in_vm(&job) } else { print_at_the_end(&job) };

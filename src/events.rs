@@ -256,10 +256,12 @@ impl Watcher {
     /// The next event, as soon as there is one; `None` when there will be no more. Cancel safe.
     pub async fn next(&mut self) -> Option<Next> {
         loop {
+            // Before the look: what is published after it is a change that is waited for.
+            let ended = self.progress.borrow_and_update().ended;
             if let Some(next) = self.kept() {
                 return Some(next);
             }
-            if self.progress.borrow_and_update().ended {
+            if ended {
                 return None;
             }
             tokio::select! {

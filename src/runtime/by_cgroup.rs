@@ -97,7 +97,7 @@ fn last(path: &Path) -> Option<&str> {
 }
 
 /// An id as container engines draw them.
-fn is_id(name: &str) -> bool {
+pub(super) fn is_id(name: &str) -> bool {
     name.len() == 64
         && name.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
 }

@@ -80,6 +80,10 @@ impl ContainerRef {
 
     /// Opens what a runtime's API says. Every cgroup driver puts the container's id into the cgroup's name.
     fn open_found(&self, pid: u32, id: &str) -> Result<Container, ResolveError> {
+        // A user's own Podman may say what it likes, such as a name that many cgroups have in theirs.
+        if !by_cgroup::is_id(id) {
+            return Err(ResolveError::Elsewhere { reference: self.clone(), pid });
+        }
         let mut container = self.open_pid(pid)?;
         match container.widen_cgroup(id) {
             Ok(true) => Ok(container),

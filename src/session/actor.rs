@@ -41,6 +41,8 @@ pub(super) enum Request {
     Input { slot: u8, inputs: Vec<String>, reply: Reply<()> },
     /// Any time; the last request.
     Remove(Reply<()>),
+    /// Any time; the last request where the session has no container and no devices, which it says.
+    RemoveUnused(Reply<bool>),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -192,18 +194,31 @@ impl Actor {
                 let _ = reply.send(counted("input", sent));
             }
             Request::Remove(reply) => {
-                let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
-                let deleted = match self.state.take() {
-                    Some(State { dir, shown, .. }) => {
-                        drop(shown);
-                        dir.delete().map_err(Error::Stage)
-                    }
-                    None => Ok(()),
-                };
-                self.engine.events.publish(&self.name, What::SessionRemoved);
-                let _ = reply.send(counted("remove", closed.and(deleted)));
+                let removed = self.remove().await;
+                let _ = reply.send(counted("remove", removed));
+            }
+            Request::RemoveUnused(reply) => {
+                let is_unused = self.state.as_ref().is_some_and(|state| {
+                    state.door.is_none() && state.slots.is_empty() && state.waiting.is_empty()
+                });
+                let removed = if is_unused { self.remove().await } else { Ok(()) };
+                let _ = reply.send(removed.map(|()| is_unused));
             }
         }
+    }
+
+    /// Takes everything away. There is no state after that, which ends the actor.
+    async fn remove(&mut self) -> Result<(), Error> {
+        let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
+        let deleted = match self.state.take() {
+            Some(State { dir, shown, .. }) => {
+                drop(shown);
+                dir.delete().map_err(Error::Stage)
+            }
+            None => Ok(()),
+        };
+        self.engine.events.publish(&self.name, What::SessionRemoved);
+        closed.and(deleted)
     }
 
     fn with<T>(&self, look: impl FnOnce(&State) -> Result<T, Error>) -> Result<T, Error> {
@@ -255,7 +270,7 @@ impl Actor {
         self.container_end = None;
         let closed = self
             .blocking(|engine, state| {
-                door::container_ended(engine, state)?;
+                door::leave(engine, state).1?;
                 info!(session = state.name, "the container ended; its devices were unplugged");
                 Ok(())
             })

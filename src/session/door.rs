@@ -10,8 +10,9 @@ use vinput::Node;
 
 use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
+use super::plug::{self, PlugRequest};
 use super::state::State;
-use super::{plug, unplug};
+use super::unplug;
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::runtime::ContainerRef;
@@ -70,7 +71,7 @@ pub(super) fn open(
 ) -> Result<bool, Error> {
     // Its end may not have been noticed yet.
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
-        container_ended(engine, state)?;
+        leave(engine, state).1?;
     }
     if let Some(door) = &mut state.door {
         // It was told before, by another name: by the hook of its start, by its user, by a label.
@@ -123,26 +124,39 @@ fn open_claimed(
 
 /// Plugs the devices that the session had when its last container ended. One that cannot be plugged goes on waiting.
 fn plug_waiting(engine: &Engine, state: &mut State) {
-    for (slot, request) in std::mem::take(&mut state.waiting) {
-        let again = request.clone();
-        if let Err(error) = plug::plug(engine, state, request) {
-            let session = &state.name;
-            tracing::warn!(
-                session,
-                slot,
-                error = chain(&error),
-                "a device could not be plugged again"
-            );
-            state.waiting.insert(slot, again);
+    let waiting: Vec<PlugRequest> = state.waiting.values().cloned().collect();
+    for request in waiting {
+        let slot = request.slot;
+        if let Err(error) = plug_again(engine, state, request) {
+            let (session, error) = (&state.name, chain(&error));
+            tracing::warn!(session, slot, error, "a device could not be plugged again");
         }
     }
 }
 
-/// Closes the door of a container that has ended. Its devices wait for the session's next container.
-pub(super) fn container_ended(engine: &Engine, state: &mut State) -> Result<(), Error> {
+/// Plugs a device that waits; then it waits no more.
+pub(super) fn plug_again(
+    engine: &Engine,
+    state: &mut State,
+    request: PlugRequest,
+) -> Result<(), Error> {
+    // Its slot is free for it, and for no other.
+    let waiting = request.slot.and_then(|slot| state.waiting.remove(&slot));
+    let plugged = plug::plug(engine, state, request);
+    if let (Err(_), Some(waiting)) = (&plugged, waiting) {
+        state.waiting.extend(waiting.slot.map(|slot| (slot, waiting)));
+    }
+    plugged.map(drop)
+}
+
+/// Closes the door of a container that has ended, or is to be left. Its devices wait for the session's next container.
+pub(super) fn leave(
+    engine: &Engine,
+    state: &mut State,
+) -> (Option<(ContainerRef, Container)>, Result<(), Error>) {
     let waiting: Vec<_> =
         state.slots.iter().map(|(&slot, plugged)| (slot, plugged.request())).collect();
-    let (_, closed) = close(engine, state);
+    let closed = close(engine, state);
     state.waiting.extend(waiting);
     closed
 }
@@ -156,7 +170,7 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     if let Some(door) = &state.door
         && door.container.is_running()
-        && door.container.cgroup().id() == container.cgroup().id()
+        && door.container.pid() == container.pid()
     {
         return Err(Error::HasContainer {
             session: state.name.clone(),
@@ -194,7 +208,6 @@ pub(super) fn close(
     let mut closed = None;
     if let Some(door) = state.door.take() {
         let Door { reference, container, attachment, .. } = door;
-        engine.release(&state.name);
         engine.events.publish(&state.name, What::Detached { container: reference.to_string() });
         // Nothing should be left; what a step that panicked forgot is.
         if let Ok(grants) = engine.grants()
@@ -209,6 +222,8 @@ pub(super) fn close(
             Err(error) if !ended => result = result.and(Err(Error::Attach(error))),
             _ => {}
         }
+        // Last: until then it is not to be another session's.
+        engine.release(&state.name);
         closed = Some((reference, container));
     }
     (closed, result)

@@ -8,8 +8,8 @@ use device_gate::Container;
 
 use super::door;
 use super::error::Error;
-use super::plug::{self, PlugRequest};
-use super::state::{Plugged, State};
+use super::plug::PlugRequest;
+use super::state::State;
 use crate::engine::{Engine, chain};
 use crate::runtime::ContainerRef;
 
@@ -23,37 +23,27 @@ pub(super) fn hand_off(
 ) -> Result<(), Error> {
     // What can be known beforehand disturbs nobody.
     door::check(engine, state, &reference, &container)?;
-    let devices: Vec<PlugRequest> = state.slots.values().map(Plugged::request).collect();
-    let (old, closed) = door::close(engine, state);
+    let (old, closed) = door::leave(engine, state);
     // With its mounts still there the old container would see the session's next nodes.
-    if let Err(error) = closed {
-        wait(state, devices);
-        return Err(not_moved(state, error));
-    }
+    closed.map_err(|error| not_moved(state, error))?;
+    // All that waits, what the old container had included.
+    let devices: Vec<PlugRequest> = state.waiting.values().cloned().collect();
 
     let Err(error) = settle(engine, state, reference, container, &devices) else { return Ok(()) };
-    let (_, closed) = door::close(engine, state);
+    let (_, closed) = door::leave(engine, state);
     let back = closed.and_then(|()| match old {
         Some((reference, container)) => settle(engine, state, reference, container, &devices),
         None => Ok(()),
     });
     if let Err(error) = back {
-        tracing::warn!(
-            session = state.name,
-            error = chain(&error),
-            "the session has no container now"
-        );
-        let _ = door::close(engine, state);
-        wait(state, devices);
+        let (session, error) = (&state.name, chain(&error));
+        tracing::warn!(session, error, "the session has no container now");
+        let _ = door::leave(engine, state);
     }
     Err(not_moved(state, error))
 }
 
-/// The devices are for the session's next container.
-fn wait(state: &mut State, devices: Vec<PlugRequest>) {
-    state.waiting.extend(devices.into_iter().filter_map(|device| Some((device.slot?, device))));
-}
-
+/// Opens the door and sees that every device is plugged there.
 fn settle(
     engine: &Engine,
     state: &mut State,
@@ -62,8 +52,14 @@ fn settle(
     devices: &[PlugRequest],
 ) -> Result<(), Error> {
     door::open(engine, state, reference, container)?;
+    let missing = |state: &State, device: &PlugRequest| {
+        device.slot.is_some_and(|slot| state.waiting.contains_key(&slot))
+    };
     for device in devices {
-        plug::plug(engine, state, device.clone())?;
+        // Once more, for the reason.
+        if missing(state, device) {
+            door::plug_again(engine, state, device.clone())?;
+        }
     }
     Ok(())
 }

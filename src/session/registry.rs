@@ -69,7 +69,7 @@ impl Sessions {
             Ok(session) => Ok(session),
             Err(error) => {
                 // A session that was to have a container and got none is no session.
-                self.remove(name).await?;
+                self.remove_unused(name, &handle).await?;
                 Err(error)
             }
         }
@@ -146,7 +146,7 @@ impl Sessions {
             Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
         };
         if attached.is_err() && added {
-            self.remove(name).await?;
+            self.remove_unused(name, &handle).await?;
         }
         attached
     }
@@ -166,25 +166,18 @@ impl Sessions {
         if !sandbox::is_name(name) {
             return Err(Error::SessionName { name: name.to_owned() });
         }
+        // First: a label that leads nowhere makes no session.
+        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
         let (handle, made) = match self.start(name) {
             Ok(handle) => (handle, true),
             Err(Error::SessionExists { .. }) => (self.handle(name)?, false),
             Err(error) => return Err(error),
         };
-        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve);
-        let attached = match container {
-            Ok(container) => {
-                attach_opened(&handle, reference, container).await.map(|(_, is_new)| is_new)
-            }
-            Err(error) => Err(error),
-        };
-        match attached {
-            Err(error) if made => {
-                self.remove(name).await?;
-                Err(error)
-            }
-            attached => attached,
+        let attached = attach_opened(&handle, reference, container).await;
+        if attached.is_err() && made {
+            self.remove_unused(name, &handle).await?;
         }
+        attached.map(|(_, is_new)| is_new)
     }
 
     /// Moves a session, with its devices, to another running container. Its kernel devices are made anew, so that
@@ -229,6 +222,17 @@ impl Sessions {
             handles.remove(name);
         }
         removed
+    }
+
+    /// Removes a session that was made for a container that could not be attached, if nobody else has used it since.
+    async fn remove_unused(&self, name: &str, handle: &Handle) -> Result<(), Error> {
+        if handle.ask(Request::RemoveUnused).await? {
+            let mut handles = self.handles();
+            if handles.get(name).is_some_and(|current| current.is(handle)) {
+                handles.remove(name);
+            }
+        }
+        Ok(())
     }
 
     /// Removes every session; for the end of the daemon.

@@ -33,6 +33,8 @@ pub fn open_starting(id: &str, pid: u32, root: &Path) -> Result<Container, Conta
     let cgroup = named_after(id, container.cgroup().path()).ok_or_else(not_it)?;
     match open_root(&container, root) {
         Ok(root) => {
+            // As it is known by its name, too (crun has its first process one deeper).
+            container.widen_cgroup(&cgroup)?;
             container.set_root(root);
             Ok(container)
         }

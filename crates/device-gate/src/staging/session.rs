@@ -198,6 +198,11 @@ impl SessionDir {
     pub fn delete(self) -> Result<(), StagingError> {
         // For whoever still has it mounted. A container that has made it read-only keeps what was in it.
         let _ = self.clear();
+        for name in ["control", "data", "tags"] {
+            let path = self.path.join("udev").join(name);
+            // Empty, a container that was started with it can be attached again.
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+        }
         discard(&self.path)
     }
 

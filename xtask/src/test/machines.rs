@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::process::{Command, ExitCode};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use std::{env, fs, thread};
 
@@ -34,7 +34,7 @@ impl Job {
     }
 }
 
-/// Runs the jobs, and returns what ran. A single one prints as it goes; of more, each prints at its end.
+/// Runs the jobs, and returns what ran. Of more than one, each line of output begins with the job's number.
 pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
     let is_single = jobs.len() == 1;
     let queue = Mutex::new(jobs.into_iter().enumerate().collect::<VecDeque<_>>());
@@ -42,10 +42,14 @@ pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
     // A function, so that the lock is not held while the job runs.
     let next = || lock(&queue).pop_front();
     let work = || {
-        while let Some((number, job)) = next() {
-            eprintln!("xtask: {}", job.name());
+        while let Some((number, mut job)) = next() {
+            eprintln!("xtask: {}: {}", number + 1, job.name());
+            if !is_single {
+                let begin = format!("{} | ", number + 1);
+                job.machine.output = vm::Output::Lines { begin, line: Vec::new() };
+            }
             let started = Instant::now();
-            let result = if is_single { in_vm(&job) } else { print_at_the_end(&job) };
+            let result = in_vm(&job);
             lock(&done).push((number, job.name(), started.elapsed(), result));
         }
     };
@@ -74,16 +78,6 @@ pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn print_at_the_end(job: &Job) -> Result<Report> {
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let output = vm::Output::Kept(Arc::clone(&kept));
-    let machine = vm::Settings { output, ..job.machine.clone() };
-    let result = in_vm(&Job { machine, filterset: job.filterset.clone(), slice: job.slice });
-    let mut out = io::stdout().lock();
-    writeln!(out, "xtask: {}:", job.name()).and_then(|()| out.write_all(&lock(&kept)))?;
-    result
 }
 
 /// Takes the tests of a job into its machine and runs them.

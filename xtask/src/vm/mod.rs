@@ -10,7 +10,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -102,26 +101,32 @@ pub(crate) enum Output {
     /// To our standard output, as it comes.
     #[default]
     Ours,
-    /// Kept, for when the command has ended: more than one runs.
-    Kept(Arc<Mutex<Vec<u8>>>),
+    /// There too, in whole lines that begin with this: more than one machine runs.
+    Lines {
+        /// What a line begins with.
+        begin: String,
+        /// The beginning of a line.
+        line: Vec<u8>,
+    },
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Ours => io::stdout().write(bytes),
-            Self::Kept(kept) => {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-                Ok(bytes.len())
+        let Self::Lines { begin, line } = self else { return io::stdout().write(bytes) };
+        for &byte in bytes {
+            line.push(byte);
+            if byte == b'\n' {
+                let mut out = io::stdout().lock();
+                out.write_all(begin.as_bytes())?;
+                out.write_all(line)?;
+                line.clear();
             }
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Ours => io::stdout().flush(),
-            Self::Kept(_) => Ok(()),
-        }
+        io::stdout().flush()
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "MB", default_value_t = 3000)]
     pub(crate) memory: u32,
     /// End the machine after this many seconds.
-    #[arg(long, value_name = "SECS", default_value_t = 1800)]
+    #[arg(long, value_name = "SECS", default_value_t = 3600)]
     pub(crate) timeout: u64,
     /// Where the command's output goes.
     #[arg(skip)]
@@ -138,7 +138,7 @@ impl Default for Settings {
             no_rcu_expedited: false,
             fresh: false,
             memory: 3000,
-            timeout: 1800,
+            timeout: 3600,
             output: Output::Ours,
         }
     }

@@ -133,27 +133,28 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
 
 /// What runs in test machines: a chosen machine, or all that the gate has.
 fn jobs(machine: &vm::Settings, in_machine: &str, words: &[String]) -> Result<Vec<Job>> {
-    let job = |machine: vm::Settings, filterset: &str| Job {
+    let job = |machine: vm::Settings, binaries: &str, words: &[String]| Job {
         machine,
-        filterset: filterset.to_owned(),
+        binaries: binaries.to_owned(),
+        words: words.to_vec(),
         slice: None,
     };
     if !words.is_empty() || machine.release != vm::Release::Trixie {
-        return Ok(vec![job(machine.clone(), &narrowed(in_machine, words))]);
+        return Ok(vec![job(machine.clone(), in_machine, words)]);
     }
     let mut jobs = Vec::new();
     // In two machines at once: most tests wait most of the time.
     for slice in ["slice:1/2", "slice:2/2"] {
-        jobs.push(Job { slice: Some(slice), ..job(machine.clone(), in_machine) });
+        jobs.push(Job { slice: Some(slice), ..job(machine.clone(), in_machine, &[]) });
     }
     let older = vm::Settings { release: vm::Release::Bookworm, ..machine.clone() };
-    jobs.push(job(older, &any_of(IN_BOTH_MACHINES)?));
+    jobs.push(job(older, &any_of(IN_BOTH_MACHINES)?, &[]));
     let of_grants =
         any_of(&[("package(device-gate)", "crates/device-gate"), ("binary(e2e)", "tests/e2e")])?;
     for &(release, cgroup, words) in MACHINES_OF_GRANTS {
         let machine = vm::Settings { release, cgroup, ..machine.clone() };
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        jobs.push(job(machine, &narrowed(&of_grants, &words)));
+        jobs.push(job(machine, &of_grants, &words));
     }
     Ok(jobs)
 }

@@ -10,7 +10,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Gate, NextestRun, no_skips};
+use super::{Gate, NextestRun, narrowed, no_skips};
 use crate::report::Report;
 use crate::{tools, vm};
 
@@ -20,8 +20,10 @@ const AT_ONCE: usize = 2;
 /// Tests for one machine.
 pub(super) struct Job {
     pub(super) machine: vm::Settings,
-    /// Which tests.
-    pub(super) filterset: String,
+    /// The binaries that are taken there, as a filterset.
+    pub(super) binaries: String,
+    /// Those of their tests whose names contain one of these, and binaries of such a name; all if there are none.
+    pub(super) words: Vec<String>,
     /// Which part of them, as nextest's `--partition` takes it.
     pub(super) slice: Option<&'static str>,
 }
@@ -82,11 +84,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Takes the tests of a job into its machine and runs them.
 fn in_vm(job: &Job) -> Result<Report> {
-    let Job { machine, filterset, slice } = job;
+    let Job { machine, binaries, words, slice } = job;
     let run = NextestRun::new(vm::guest_path)?;
     let archive = run.folder.join("tests.tar.zst");
     let mut command = Command::new("cargo");
-    command.args(["nextest", "archive", "--workspace", "-E", filterset, "--archive-file"]);
+    command.args(["nextest", "archive", "--workspace", "-E", binaries, "--archive-file"]);
     tools::run(command.arg(&archive).current_dir(tools::workspace()?))?;
     let nextest = run.folder.join("cargo-nextest");
     fs::copy(tools::need_nextest()?, &nextest).context("copying cargo-nextest")?;
@@ -101,7 +103,7 @@ fn in_vm(job: &Job) -> Result<Report> {
     command.push(run.config(vm::guest_path)?);
     command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
     command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
-    command.push(filterset.into());
+    command.push(narrowed(binaries, words).into());
     if let Some(slice) = slice {
         command.extend(["--partition", slice].map(OsString::from));
     }

@@ -59,7 +59,7 @@ fn devices_that_come_back_are_told_too() {
     daemon.hotseat(&["session", "add", "s", "--container", &reference]);
     daemon.plug("s", "keyboard");
     next(&mut watcher, "plugged");
-    sh(&format!("docker restart --timeout 0 {}", container.name));
+    sh(&format!("docker restart -t 0 {}", container.name));
     next(&mut watcher, "unplugged");
     next(&mut watcher, "detached");
     daemon.hotseat(&["session", "attach", "s", &reference]);

@@ -112,17 +112,17 @@ fn what_is_attached_before_pivot_root_is_there_after_it() {
         let mut starting = Starting::new("before");
         let container = open_starting(&starting.id, starting.pid, &starting.root).unwrap();
         let attachment = attach(&container, &session).unwrap();
-        assert!(!Path::new("/dev/input/event5").exists(), "the host is untouched");
+        assert!(!Path::new("/dev/input/event905").exists(), "the host is untouched");
         let null = Device::char(1, 3);
-        let node = NewNode { path: "input/event5", device: null, mode: 0o666, uid: 0, gid: 0 };
+        let node = NewNode { path: "input/event905", device: null, mode: 0o666, uid: 0, gid: 0 };
         session.place(&node).unwrap();
-        open_in_container(&container, "/dev/input/event5").unwrap();
+        open_in_container(&container, "/dev/input/event905").unwrap();
 
         starting.go();
         let inside = Path::new("/proc").join(starting.pid.to_string()).join("root");
         assert!(fs::metadata(inside.join("run/udev/control")).unwrap().file_type().is_socket());
         assert!(inside.join("run/udev/data").is_dir());
-        open_in_container(&container, "/dev/input/event5").unwrap();
+        open_in_container(&container, "/dev/input/event905").unwrap();
         assert!(container.has("run/udev/control").unwrap());
         attachment.detach(&container).unwrap();
         assert!(!inside.join("run/udev").exists() && !inside.join("dev/input").exists());
@@ -195,7 +195,7 @@ fn what_containers_are_started_with_cannot_be_made_writable() {
         session.clear().unwrap();
         // What is placed shows.
         let node = NewNode {
-            path: "input/event5",
+            path: "input/event905",
             device: Device::char(1, 3),
             mode: 0o666,
             uid: 0,
@@ -203,7 +203,7 @@ fn what_containers_are_started_with_cannot_be_made_writable() {
         };
         session.place(&node).unwrap();
         let input = shown.mounts().next().unwrap().source;
-        assert!(input.join("event5").exists());
+        assert!(input.join("event905").exists());
         drop(shown);
         assert!(!input.exists());
         session.delete().unwrap();

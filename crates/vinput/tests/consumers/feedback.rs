@@ -212,13 +212,15 @@ fn every_force_of_the_wheel_arrives_with_its_parameters_and_so_does_the_gain() {
         let mut program = Program::python(FORCES, &[&plugged.node]);
         scope.spawn(|| serve_to_the_end(&plugged, &sender));
         let mut started = Vec::new();
-        loop {
+        let mut has_gain = false;
+        // What came together is told in no order.
+        while !has_gain || started.len() < expected.len() {
             match commands.recv_timeout(FOR_EVER).unwrap() {
                 Command::Start(effect) => {
                     assert_eq!((effect.direction, effect.length_ms), (0x4000, 60_000));
                     started.push(effect.kind);
                 }
-                Command::Gain(0x1234) => break,
+                Command::Gain(0x1234) => has_gain = true,
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::harness::{Container, Daemon, Program, sh};
 use crate::matrix::{serve_podman, until};
-use crate::matrix_others::{CONSUMERS, skipped};
+use crate::matrix_others::{CONSUMERS, open_the_folder, skipped};
 
 fn add(daemon: &Daemon, session: &str, container: &str) -> (u16, Value) {
     let body = serde_json::json!({ "name": session, "container": container }).to_string();
@@ -145,6 +145,7 @@ fn nothing_is_granted_to_a_cgroup_that_others_are_in() {
     if skipped() {
         return;
     }
+    open_the_folder();
     let daemon = Daemon::start();
     let start = |unit: &str, options: &str| {
         sh(&format!(

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use device_gate::{Access, Container, Device};
 
@@ -15,6 +16,9 @@ const NOBODYS: Device = Device::char(13, 0xf_ffff);
 /// Whether a granted device opens in the container's cgroup and another does not, tried for real.
 pub(super) fn device_policy(engine: &Engine, container: &Container) -> Check {
     const CHECK: &str = "device-policy";
+    // Two at once would revoke what the other has granted.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let failed = |error: &dyn std::error::Error| {
         let hint = "unpause the container, if it is paused, or raise its limit of processes";
         Check::not(CHECK, Status::Warning, chain(error), hint)

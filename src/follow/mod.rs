@@ -71,6 +71,7 @@ async fn follow(sessions: Arc<Sessions>, runtime: Runtime) {
             pause = PAUSE.0;
         }
         following.disconnected(&runtime, chain(&error));
+        // A back-off, not a wait for something: a socket that refuses says nothing about when it will not.
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     }

@@ -212,8 +212,11 @@ impl Actor {
         let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
         let deleted = match self.state.take() {
             Some(State { dir, shown, .. }) => {
-                drop(shown);
-                dir.delete().map_err(Error::Stage)
+                let delete = move || {
+                    drop(shown);
+                    dir.delete().map_err(Error::Stage)
+                };
+                tokio::task::spawn_blocking(delete).await.unwrap_or(Err(Error::Lost))
             }
             None => Ok(()),
         };

@@ -34,12 +34,14 @@ pub struct Start {
 pub struct Sessions {
     engine: Arc<Engine>,
     handles: Mutex<BTreeMap<String, Handle>>,
+    /// Held while a session is made, which takes mounts and namespaces.
+    starting: tokio::sync::Mutex<()>,
 }
 
 impl Sessions {
     /// None yet.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, handles: Mutex::default() }
+        Self { engine, handles: Mutex::default(), starting: tokio::sync::Mutex::default() }
     }
 
     /// What all sessions share.
@@ -57,7 +59,7 @@ impl Sessions {
             return Err(Error::SessionName { name: name.to_owned() });
         }
         let reference = container.map(str::parse).transpose().map_err(Error::Reference)?;
-        let handle = self.start(name)?;
+        let handle = self.start(name).await?;
         let added = async {
             self.write_cdi(name).await?;
             match reference {
@@ -88,26 +90,18 @@ impl Sessions {
         tokio::task::spawn_blocking(write).await.map_err(|_| Error::Lost)?.map_err(Error::Cdi)
     }
 
-    fn start(&self, name: &str) -> Result<Handle, Error> {
-        let mut handles = self.handles();
-        if handles.contains_key(name) {
+    /// Makes a session. One at a time: what is asked of other sessions meanwhile does not wait for it.
+    async fn start(&self, name: &str) -> Result<Handle, Error> {
+        let _one_at_a_time = self.starting.lock().await;
+        if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
-        let dir = self.engine.staging.session(name).map_err(Error::Stage)?;
-        let database = Database::open(&dir.udev_path()).map_err(Error::Database)?;
-        let shown = dir.show().map_err(Error::Stage)?;
-        let state = State {
-            name: name.to_owned(),
-            shown,
-            dir,
-            database,
-            door: None,
-            slots: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-        };
+        let (engine, owned) = (Arc::clone(&self.engine), name.to_owned());
+        let made = tokio::task::spawn_blocking(move || make(&engine, owned)).await;
+        let state = made.map_err(|_| Error::Lost)??;
         let handle = Handle::spawn(Arc::clone(&self.engine), state);
         self.engine.events.publish(name, What::SessionAdded);
-        handles.insert(name.to_owned(), handle.clone());
+        self.handles().insert(name.to_owned(), handle.clone());
         Ok(handle)
     }
 
@@ -134,7 +128,7 @@ impl Sessions {
             Err(_) if !sandbox::is_name(name) => {
                 return Err(Error::SessionName { name: name.to_owned() });
             }
-            Err(_) => (self.start(name)?, true),
+            Err(_) => (self.start(name).await?, true),
         };
         let reference = ContainerRef::Pid(start.pid);
         let open = move || device_gate::open_starting(&start.id, start.pid, &start.root);
@@ -168,7 +162,7 @@ impl Sessions {
         }
         // First: a label that leads nowhere makes no session.
         let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
-        let (handle, made) = match self.start(name) {
+        let (handle, made) = match self.start(name).await {
             Ok(handle) => (handle, true),
             Err(Error::SessionExists { .. }) => (self.handle(name)?, false),
             Err(error) => return Err(error),
@@ -285,6 +279,25 @@ impl Sessions {
 
     fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Handle>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The directories of a new session. Nothing is left when that fails.
+fn make(engine: &Engine, name: String) -> Result<State, Error> {
+    let dir = engine.staging.session(&name).map_err(Error::Stage)?;
+    let shown = Database::open(&dir.udev_path())
+        .map_err(Error::Database)
+        .and_then(|database| Ok((database, dir.show().map_err(Error::Stage)?)));
+    match shown {
+        Ok((database, shown)) => {
+            let (slots, waiting) = (BTreeMap::new(), BTreeMap::new());
+            Ok(State { name, shown, dir, database, door: None, slots, waiting })
+        }
+        Err(error) => {
+            // The first error is the one to report.
+            let _ = dir.delete();
+            Err(error)
+        }
     }
 }
 

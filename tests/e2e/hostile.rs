@@ -132,13 +132,13 @@ fn a_container_that_breaks_its_file_system_breaks_its_own() {
 
 /// A file system of the container's own (FUSE), which never answers, over /run.
 const HANG: &str = "
-import ctypes, os, time
+import ctypes, os, signal
 libc = ctypes.CDLL(None, use_errno=True)
 fuse = os.open('/dev/fuse', os.O_RDWR)
 options = f'fd={fuse},rootmode=40000,user_id=0,group_id=0'.encode()
 assert libc.mount(b'hang', b'/run', b'fuse', 0, options) == 0, ctypes.get_errno()
 print('mounted', flush=True)
-while True: time.sleep(1000)
+signal.pause()
 ";
 
 #[test]

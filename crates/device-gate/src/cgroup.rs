@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::fstatfs;
+use rustix::fs::{FlockOperation, flock, fstatfs};
+use rustix::io::Errno;
 
 /// A cgroup could not be found or used.
 #[derive(Debug, thiserror::Error)]
@@ -270,6 +271,15 @@ impl Cgroup {
     /// Its directory.
     pub(crate) fn directory(&self) -> &File {
         &self.directory
+    }
+
+    /// Takes the lock of its directory, which ends with this value. `false`: another daemon has it.
+    pub(crate) fn lock(&self) -> io::Result<bool> {
+        match flock(&self.directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     /// Whether its processes are frozen (a paused container).

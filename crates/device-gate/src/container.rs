@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cgroup::{Cgroup, CgroupError, Cgroups};
 use crate::id_map::{IdMap, IdMapError};
-use crate::sys;
+use crate::{sys, thread};
 
 /// The process is not one whose container can be served.
 #[derive(Debug, thiserror::Error)]
@@ -269,11 +269,16 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// When it cannot be told; `ELOOP` for a link on the way.
+    /// When it cannot be told; `ELOOP` for a link on the way, [`io::ErrorKind::TimedOut`] when the container's file
+    /// system does not answer.
     pub fn has(&self, path: &str) -> io::Result<bool> {
-        let resolve =
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match openat2(&self.root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        let (root, path) = (self.root.try_clone()?, path.to_owned());
+        let look = move || {
+            let resolve =
+                ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+            openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+        };
+        match thread::run_within("hotseat-look", look, drop)? {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno.into()),

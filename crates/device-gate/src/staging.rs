@@ -26,7 +26,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, OFlags, flock, makedev, mknodat};
 use rustix::io::Errno;
@@ -45,7 +45,8 @@ use crate::probe::{ProbeError, open_in_cgroups_of};
 #[derive(Debug)]
 pub struct Staging {
     path: PathBuf,
-    probes: AtomicU64,
+    /// Held while the node of a probe is there.
+    probing: Mutex<()>,
     _lock: File,
 }
 
@@ -63,7 +64,7 @@ impl Staging {
         let lock = lock(&path.with_extension("lock"), path)?;
         // Nothing but the sessions' directories is in here.
         mount_tmpfs_once(path, c"mode=0700,size=1m,nr_inodes=8k")?;
-        let staging = Self { path: path.to_owned(), probes: AtomicU64::new(0), _lock: lock };
+        let staging = Self { path: path.to_owned(), probing: Mutex::default(), _lock: lock };
         for name in staging.sessions()? {
             if staging.session(&name).and_then(|session| session.clear()).is_err() {
                 // Its container has broken it, with privileges it should not have: the session starts anew.
@@ -119,15 +120,17 @@ impl Staging {
         self.path.join(session)
     }
 
-    /// Whether a process in the container's cgroup gets past its device policy with `device`, which must be one that no driver has:
-    /// `open(2)` fails in any case, but after the policy was asked. Leaves no trace.
+    /// Whether a process in the container's cgroup gets past its device policy with `device`, which must be one that no
+    /// driver has: `open(2)` fails in any case, but after the policy was asked. Leaves no trace.
     ///
     /// # Errors
     ///
     /// [`StagingError::Prepare`] when there is no node to try; [`StagingError::Probe`] when it could not be tried.
     pub fn policy_lets(&self, container: &Container, device: Device) -> Result<bool, StagingError> {
-        let name = format!(".probe-{}", self.probes.fetch_add(1, Ordering::Relaxed));
-        let path = self.path.join(name);
+        let _one_at_a_time = self.probing.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path.join(".probe");
+        // Left by a daemon that was killed.
+        let _ = fs::remove_file(&path);
         let mode = Mode::from_raw_mode(0o600);
         let number = makedev(device.major, device.minor);
         mknodat(CWD, &path, FileType::CharacterDevice, mode, number)

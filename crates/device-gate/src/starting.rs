@@ -6,7 +6,7 @@
 //! the container's root is found by its path in that namespace. A descriptor of it stays right after `pivot_root`.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
@@ -60,12 +60,13 @@ fn named_after(id: &str, cgroup: &Path) -> Option<String> {
 }
 
 fn open_root(container: &Container, root: &Path) -> io::Result<OwnedFd> {
-    thread::run("hotseat-root", || {
+    let (inside, root) = (container.inside()?, root.to_owned());
+    let open = move || {
         unshare_fs()?;
         // Its root, and this thread's then, is that of the host's tree.
-        move_into_link_name_space(container.mount_namespace(), Some(LinkNameSpaceType::Mount))?;
+        move_into_link_name_space(inside.mount.as_fd(), Some(LinkNameSpaceType::Mount))?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = openat2(CWD, root, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
+        let opened = openat2(CWD, &root, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?;
         // pivot_root(2) wants a mount point that is not the root. Anything else is a directory of the host.
         let its = statx(&opened, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
         let root = statx(CWD, c"/", AtFlags::empty(), StatxFlags::MNT_ID)?;
@@ -74,7 +75,9 @@ fn open_root(container: &Container, root: &Path) -> io::Result<OwnedFd> {
             return Err(io::Error::other("it is not where a root file system is mounted"));
         }
         Ok(opened)
-    })?
+    };
+    // Its volumes may be file systems that do not answer.
+    thread::run_within("hotseat-root", open, drop)?
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@
 //! model's file names those of its protocol.
 
 pub(crate) mod abi;
+pub(crate) mod channel;
 mod controls;
 mod core;
 mod crc;
@@ -48,17 +49,14 @@ mod state;
 mod switch;
 mod watch;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::libc;
-
+pub(crate) use self::channel::Ready;
 use self::core::Core;
 pub use self::error::{CreateError, WriteError};
 pub use self::feedback::{Feedback, MuteLed, Trigger};
@@ -67,7 +65,6 @@ pub use self::model::Model;
 pub(crate) use self::reservation::Reservation;
 pub use self::state::{Battery, Button, Buttons, STANDARD_GRAVITY, State, Touch};
 pub(crate) use self::watch::{Bound, Wanted, Watch, check_host};
-use crate::minors;
 use crate::node::SysfsError;
 use crate::{DeviceName, Node};
 
@@ -117,14 +114,7 @@ impl Device {
         phys: &DeviceName,
         mac: Mac,
     ) -> Result<Self, CreateError> {
-        minors::check(model.input_devices()).map_err(CreateError::Minors)?;
-        check_host(mac)?;
-        let path = Path::new(DEFAULT_PATH);
-        let reservation = Reservation::take(mac)
-            .ok_or_else(|| CreateError::DuplicateMac { mac, other: path.to_owned() })?;
-        // Before the pad is there, so that nothing about it is missed.
-        let watch = Watch::new().map_err(CreateError::Listen)?;
-        let file = open(path)?;
+        let Ready { file, watch, reservation } = Ready::new(mac, model.input_devices())?;
         let create = abi::Create {
             name: name.as_str(),
             phys: &phys_that_fits(phys),
@@ -136,7 +126,7 @@ impl Device {
             descriptor: model.descriptor(),
         };
         let refused = |source| CreateError::Refused { device: model.to_string(), source };
-        (&file).write(&create.encode()).map_err(refused)?;
+        channel::write(&file, &create.encode()).map_err(refused)?;
 
         let core = Arc::new(Core::new(file, model, mac).map_err(CreateError::Thread)?);
         let looping = Arc::clone(&core);
@@ -246,13 +236,6 @@ impl AsRawFd for Device {
     fn as_raw_fd(&self) -> RawFd {
         self.core.news.as_fd().as_raw_fd()
     }
-}
-
-/// Opens uhid, not to block.
-pub(crate) fn open(path: &Path) -> Result<File, CreateError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(libc::O_NONBLOCK); // O_CLOEXEC is std's default
-    options.open(path).map_err(|source| CreateError::from_open(path, source))
 }
 
 /// As much of the text as the kernel takes, whole characters.

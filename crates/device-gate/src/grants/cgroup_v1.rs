@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, XattrFlags, fgetxattr, flock, fremovexattr, fsetxattr};
+use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
 use super::{BackEnd, GrantError, Granting};
@@ -316,13 +316,8 @@ fn read_note(cgroup: &Cgroup) -> Result<Option<String>, GrantError> {
     String::from_utf8(value).map(Some).map_err(|wrong| error(io::Error::other(wrong)))
 }
 
-/// Takes the lock of a cgroup's directory, which ends with the open directory. `false`: another daemon has it.
 fn lock(cgroup: &Cgroup) -> Result<bool, GrantError> {
-    match flock(cgroup.directory(), FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(v1_error(cgroup, "lock", errno.into())),
-    }
+    cgroup.lock().map_err(|source| v1_error(cgroup, "lock", source))
 }
 
 fn reopen(cgroup: &Cgroup) -> Result<Cgroup, GrantError> {

@@ -1,7 +1,7 @@
 //! A HID device of the user's own in the kernel, with the thread that answers for it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +16,9 @@ use super::output::{Output, Queue};
 use super::profile::Profile;
 use super::state::State;
 use crate::uhid::abi::{self, EVENT_SIZE, Event};
-use crate::uhid::{Bound, Wanted, Watch, check_host};
-use crate::uhid::{CreateError, Mac, PATIENCE, Reservation, WriteError};
-use crate::uhid::{hidraw_nodes, input_nodes, open, phys_that_fits};
-use crate::{DeviceName, Node, minors};
+use crate::uhid::{Bound, CreateError, Mac, PATIENCE, Ready, Reservation, Wanted, WriteError};
+use crate::uhid::{channel, hidraw_nodes, input_nodes, phys_that_fits};
+use crate::{DeviceName, Node};
 
 /// A virtual HID device. It exists as long as this value.
 ///
@@ -75,14 +74,8 @@ impl Device {
         mac: Mac,
     ) -> Result<Self, CreateError> {
         let title = profile.title();
-        minors::check(profile.descriptor().applications().max(1)).map_err(CreateError::Minors)?;
-        check_host(mac)?;
-        let path = Path::new(crate::uhid::DEFAULT_PATH);
-        let reservation = Reservation::take(mac)
-            .ok_or_else(|| CreateError::DuplicateMac { mac, other: path.to_owned() })?;
-        // Before the device is there, so that nothing about it is missed.
-        let watch = Watch::new().map_err(CreateError::Listen)?;
-        let file = open(path)?;
+        let input_devices = profile.descriptor().applications().max(1);
+        let Ready { file, watch, reservation } = Ready::new(mac, input_devices)?;
         let create = abi::Create {
             name: name.unwrap_or_else(|| profile.device_name()).as_str(),
             phys: &phys_that_fits(phys),
@@ -93,8 +86,7 @@ impl Device {
             version: profile.version(),
             descriptor: profile.descriptor().as_bytes(),
         };
-        (&file)
-            .write(&create.encode())
+        channel::write(&file, &create.encode())
             .map_err(|source| CreateError::Refused { device: title.to_owned(), source })?;
 
         let core = Arc::new(Core::new(file, Arc::clone(profile)).map_err(CreateError::Thread)?);
@@ -256,17 +248,9 @@ impl Core {
 
     /// Reads and answers one record; whether there may be more.
     fn receive(&self, record: &mut [u8; EVENT_SIZE]) -> bool {
-        let length = match (&self.file).read(record) {
-            Ok(0) => return false,
-            Ok(length) => length,
-            Err(error) => {
-                let again = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
-                return again.contains(&error.kind());
-            }
-        };
-        record[length..].fill(0);
+        let Ok(event) = channel::read(&self.file, record) else { return false };
         // Whoever waits for an answer that cannot be written is let go by the kernel after five seconds.
-        let _ = self.answer(Event::decode(record));
+        let _ = event.map(|event| self.answer(event));
         true
     }
 
@@ -341,14 +325,8 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One `write(2)`, repeated only when a signal interrupts it. The kernel takes all or nothing.
     fn write(&self, record: &[u8]) -> io::Result<()> {
-        loop {
-            match (&self.file).write(record) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map(drop),
-            }
-        }
+        channel::write(&self.file, record)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The side of a pad that talks to the kernel, with the loop that answers for it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use super::abi::{EVENT_SIZE, Event, Record};
+use super::channel;
 use super::feedback::{Feedback, Mailbox};
 use super::mac::Mac;
 use super::model::Model;
@@ -120,17 +121,9 @@ impl Core {
 
     /// Reads and answers one record; whether there may be more.
     fn receive(&self, record: &mut [u8; EVENT_SIZE]) -> bool {
-        let length = match (&self.file).read(record) {
-            Ok(0) => return false,
-            Ok(length) => length,
-            Err(error) => {
-                let again = [io::ErrorKind::WouldBlock, io::ErrorKind::Interrupted];
-                return again.contains(&error.kind());
-            }
-        };
-        record[length..].fill(0);
+        let Ok(event) = channel::read(&self.file, record) else { return false };
         // Whoever waits for an answer that cannot be written is let go by the kernel after five seconds.
-        let _ = self.answer(Event::decode(record));
+        let _ = event.map(|event| self.answer(event));
         true
     }
 
@@ -184,14 +177,8 @@ impl Core {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One `write(2)`, repeated only when a signal interrupts it. The kernel takes all or nothing.
     fn write(&self, record: &Record) -> io::Result<()> {
-        loop {
-            match (&self.file).write(record.as_bytes()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map(drop),
-            }
-        }
+        channel::write(&self.file, record.as_bytes())
     }
 }
 

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::GrantError;
 use crate::cgroup::Cgroup;
 use crate::grants::root_override::refuses_nothing;
@@ -178,7 +176,7 @@ impl Wrapped {
         if self.is_locked {
             return Ok(());
         }
-        if !lock(&self.cgroup).map_err(|source| self.error(source))? {
+        if !self.cgroup.lock().map_err(|source| self.error(source))? {
             return Err(GrantError::OtherDaemon { cgroup: self.cgroup.path().to_owned() });
         }
         self.is_locked = true;
@@ -199,22 +197,13 @@ pub(super) fn restore_orphan(cgroup: &Cgroup) -> Result<(), GrantError> {
         let entry = bpf::program_by_id(id).map_err(error)?;
         let info = bpf::program_info(entry.as_fd()).map_err(error)?;
         // Locked: another daemon lives.
-        if info.name != NAME || !lock(cgroup).map_err(error)? {
+        if info.name != NAME || !cgroup.lock().map_err(error)? {
             continue;
         }
         let original = load_original(&info).map_err(error)?;
         swap(cgroup, &attached, original.as_fd(), entry.as_fd(), id).map_err(error)?;
     }
     Ok(())
-}
-
-/// Takes the lock of a cgroup's directory, which ends with the open directory. `false`: another daemon has it.
-fn lock(cgroup: &Cgroup) -> io::Result<bool> {
-    match flock(cgroup.directory(), FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
 }
 
 /// What stands behind our part of an entry; nothing when it is none of ours after all.

@@ -1,5 +1,6 @@
 //! The loop with a socket pair in place of `/dev/uhid`: it keeps records apart as uhid does.
 
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};

@@ -59,6 +59,9 @@ pub struct Config {
     /// A directory of CDI specifications, such as /etc/cdi: each session that is added becomes a device of its
     /// hotseat.json (docs/ready.md). None if not given.
     pub cdi_dir: Option<PathBuf>,
+    /// How long a device outlives the client that declared it, in seconds: a client that comes back in this time finds
+    /// the same device. A session can have its own.
+    pub grace_seconds: u32,
     /// Users who may call the API, besides root and the daemon's own user.
     pub allow_uids: Vec<u32>,
     /// Whether programs with libudev-zero, a libudev for systems without udevd, are told of devices too: a
@@ -99,6 +102,7 @@ impl Default for Config {
             follow: true,
             follow_podman_users: Vec::new(),
             cdi_dir: None,
+            grace_seconds: 15,
             allow_uids: Vec::new(),
             libudev_zero: false,
             log: LogFormat::default(),

@@ -15,7 +15,7 @@ use vinput::uhid::Model;
 use vinput::{AnyProfile, DeviceName, NameError, hid};
 
 /// A device model that can be plugged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Profile {
     /// Made by uinput, as a file describes it.
     Uinput(Arc<vinput::Profile>),

@@ -11,8 +11,8 @@ use super::body::{Json, Path};
 use crate::problem::Problem;
 use crate::profiles;
 use crate::session::holders::{self, Holder};
-use crate::session::view::Device;
-use crate::session::{Error, PlugRequest};
+use crate::session::view::{Declared, Device, Waiting};
+use crate::session::{Error, Spec};
 
 /// A device to be plugged.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -23,6 +23,17 @@ pub struct NewDevice {
     /// Its slot, 0 to 31; the lowest free one if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub slot: Option<u8>,
+    /// Its name, at most 79 bytes; the profile's if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub name: Option<String>,
+}
+
+/// What a slot is to have.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedDevice {
+    /// Its profile; `GET /v1/profiles` lists them.
+    pub profile: String,
     /// Its name, at most 79 bytes; the profile's if absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub name: Option<String>,
@@ -59,12 +70,46 @@ pub(super) async fn plug(
     Path(session): Path<String>,
     Json(new): Json<NewDevice>,
 ) -> Result<(StatusCode, axum::Json<Device>), Problem> {
-    let directory = sessions.engine().config.profiles.clone();
-    let found = tokio::task::spawn_blocking(move || profiles::find(&directory, &new.profile));
-    let profile = found.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
-    let name = new.name.map(DeviceName::new).transpose().map_err(Error::DeviceName)?;
-    let device = sessions.plug(&session, PlugRequest { profile, slot: new.slot, name }).await?;
+    let spec = spec(&sessions, new.profile, new.name).await?;
+    let device = sessions.plug(&session, new.slot, spec).await?;
     Ok((StatusCode::CREATED, axum::Json(device)))
+}
+
+/// The profile of that name, with this name for the device.
+pub(super) async fn spec(
+    sessions: &Shared,
+    profile: String,
+    name: Option<String>,
+) -> Result<Spec, Error> {
+    let directory = sessions.engine().config.profiles.clone();
+    let found = tokio::task::spawn_blocking(move || profiles::find(&directory, &profile));
+    let profile = found.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
+    let name = name.map(DeviceName::new).transpose().map_err(Error::DeviceName)?;
+    Ok(Spec { profile, name })
+}
+
+/// Declares what a slot has: plugs it if it is not there, and does nothing if it is. Another device in the slot makes
+/// place for it. Without a container it waits for the session's next one (202).
+#[utoipa::path(
+    put, path = "/v1/sessions/{session}/devices/{slot}", request_body = WantedDevice,
+    params(("session" = String, Path), ("slot" = u8, Path)),
+    responses(
+        (status = 200, body = Device), (status = 202, body = Waiting),
+        (status = "default", body = Problem)
+    )
+)]
+pub(super) async fn declare(
+    State(sessions): State<Shared>,
+    Path((session, slot)): Path<(String, u8)>,
+    Json(wanted): Json<WantedDevice>,
+) -> Result<(StatusCode, axum::Json<Declared>), Problem> {
+    let spec = spec(&sessions, wanted.profile, wanted.name).await?;
+    let declared = sessions.declare(&session, slot, spec).await?;
+    let status = match declared {
+        Declared::Plugged(_) => StatusCode::OK,
+        Declared::Waiting(_) => StatusCode::ACCEPTED,
+    };
+    Ok((status, axum::Json(declared)))
 }
 
 /// Unplugs a device. When this answers, the kernel device is gone.
@@ -92,7 +137,7 @@ pub(super) async fn input(
     Path((session, slot)): Path<(String, u8)>,
     Json(new): Json<NewInput>,
 ) -> Result<StatusCode, Problem> {
-    sessions.input(&session, slot, &new.events).await?;
+    sessions.input(&session, slot, &new.events)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

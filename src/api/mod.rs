@@ -2,6 +2,7 @@
 //! docs/openapi/v1.json, so that a change of the API shows in review.
 
 mod body;
+mod client;
 mod devices;
 mod events;
 mod host;
@@ -11,7 +12,8 @@ mod sessions;
 
 /// The documents that requests carry.
 pub mod types {
-    pub use super::devices::{NewDevice, NewInput};
+    pub use super::client::ClientLine;
+    pub use super::devices::{NewDevice, NewInput, WantedDevice};
     pub use super::host::ProfileView;
     pub use super::sessions::{NewContainer, NewSession, StartingContainer};
 }
@@ -19,7 +21,7 @@ pub mod types {
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::OpenApi;
@@ -51,9 +53,11 @@ type Shared = Arc<Sessions>;
         sessions::hand_off,
         devices::list,
         devices::plug,
+        devices::declare,
         devices::unplug,
         devices::input,
         devices::holders,
+        client::client,
         events::events,
         host::profiles,
         host::doctor,
@@ -81,9 +85,13 @@ pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
         .route("/v1/sessions/{session}/starting", put(sessions::starting))
         .route("/v1/sessions/{session}/move", post(sessions::hand_off))
         .route("/v1/sessions/{session}/devices", get(devices::list).post(devices::plug))
-        .route("/v1/sessions/{session}/devices/{slot}", delete(devices::unplug))
+        .route(
+            "/v1/sessions/{session}/devices/{slot}",
+            put(devices::declare).delete(devices::unplug),
+        )
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))
         .route("/v1/sessions/{session}/devices/{slot}/holders", get(devices::holders))
+        .route("/v1/sessions/{session}/client", post(client::client))
         .route("/v1/events", get(events::events))
         .route("/v1/profiles", get(host::profiles))
         .route("/v1/doctor", get(host::doctor))

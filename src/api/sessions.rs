@@ -1,5 +1,7 @@
 //! `/v1/sessions`.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use super::body::{Json, Path};
 use crate::engine::chain;
 use crate::problem::Problem;
 use crate::session::view::Session;
-use crate::session::{Error, Start};
+use crate::session::{Error, New, Start};
 
 /// A session to be made.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -22,6 +24,9 @@ pub struct NewSession {
     /// `pid:NUMBER` or `sandbox:SESSION`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub container: Option<String>,
+    /// How long a device outlives the client that declared it, in seconds; as configured if absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grace_seconds: Option<u32>,
 }
 
 /// A container to attach to.
@@ -67,7 +72,10 @@ pub(super) async fn add(
     State(sessions): State<Shared>,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, axum::Json<Session>), Problem> {
-    let add = async move { sessions.add(&new.name, new.container.as_deref()).await };
+    let add = async move {
+        let grace = new.grace_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        sessions.add(New { name: &new.name, container: new.container.as_deref(), grace }).await
+    };
     let session = to_the_end(add).await?;
     Ok((StatusCode::CREATED, axum::Json(session)))
 }

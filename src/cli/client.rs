@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use futures_util::{Stream, StreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -12,11 +14,13 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::messages::Messages;
-use crate::api::types::{NewContainer, NewDevice, NewInput, NewSession, ProfileView};
+use crate::api::types::{
+    ClientLine, NewContainer, NewDevice, NewInput, NewSession, ProfileView, WantedDevice,
+};
 use crate::doctor::Check;
 use crate::problem::Problem;
 use crate::session::holders::Holder;
-use crate::session::view::{Device, Session};
+use crate::session::view::{Declared, Device, Session};
 
 /// A request got no answer, or not the one asked for.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +92,9 @@ impl Client {
         &self,
         name: &str,
         container: Option<String>,
+        grace_seconds: Option<u32>,
     ) -> Result<Session> {
-        let new = NewSession { name: name.to_owned(), container };
+        let new = NewSession { name: name.to_owned(), container, grace_seconds };
         self.call(Method::POST, "/v1/sessions", &new).await
     }
 
@@ -117,6 +122,34 @@ impl Client {
     ) -> Result<Device> {
         let new = NewDevice { profile: profile.to_owned(), slot, name };
         self.call(Method::POST, &session_path(session, "/devices"), &new).await
+    }
+
+    pub(super) async fn declare(
+        &self,
+        session: &str,
+        slot: u8,
+        profile: &str,
+        name: Option<String>,
+    ) -> Result<Declared> {
+        let path = session_path(session, &format!("/devices/{slot}"));
+        let wanted = WantedDevice { profile: profile.to_owned(), name };
+        self.call(Method::PUT, &path, &wanted).await
+    }
+
+    /// A client of a session, until the lines end, or one cannot be done.
+    pub(super) async fn be_client(
+        &self,
+        session: &str,
+        lines: impl Stream<Item = std::result::Result<ClientLine, io::Error>> + Send + 'static,
+    ) -> Result<()> {
+        let lines = lines.map(|line| {
+            let mut text = serde_json::to_vec(&line?)?;
+            text.push(b'\n');
+            Ok::<_, io::Error>(Frame::data(Bytes::from(text)))
+        });
+        let path = session_path(session, "/client");
+        let body = StreamBody::new(lines).boxed_unsync();
+        understand(self.exchange(Method::POST, &path, "application/x-ndjson", body).await?).await
     }
 
     pub(super) async fn unplug(&self, session: &str, slot: u8) -> Result<()> {
@@ -191,6 +224,19 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<Response<Incoming>> {
+        let body = serde_json::to_vec(body)
+            .map_err(|source| ClientError::NotUnderstood { status: 0, source })?;
+        let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+        self.exchange(method, path, "application/json", body).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: UnsyncBoxBody<Bytes, io::Error>,
+    ) -> Result<Response<Incoming>> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
             let socket = self.socket.clone();
             match source.kind() {
@@ -203,14 +249,12 @@ impl Client {
             .map_err(ClientError::Broken)?;
         tokio::spawn(connection);
 
-        let body = serde_json::to_vec(body)
-            .map_err(|source| ClientError::NotUnderstood { status: 0, source })?;
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "hotseat")
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))
+            .header("content-type", content_type)
+            .body(body)
             .map_err(ClientError::Request)?;
         sender.send_request(request).await.map_err(ClientError::Broken)
     }

@@ -2,6 +2,7 @@
 
 mod cdi;
 mod client;
+mod lines;
 mod logging;
 mod messages;
 mod notify;
@@ -64,6 +65,12 @@ enum Command {
         /// CONTROL=VALUE, such as south=1 or lx=-0.5; `hotseat profiles` lists the controls.
         #[arg(required = true, allow_hyphen_values = true)]
         events: Vec<String>,
+    },
+    /// Be a client of a session, until the end of standard input: read lines `plug SLOT PROFILE [NAME]`, `unplug SLOT`
+    /// and `send SLOT EVENT...`. What is held then is released; what was plugged is unplugged after the grace time.
+    Client {
+        /// The session.
+        session: String,
     },
     /// Let containers be started ready for their devices: write a CDI specification, for
     /// `--device hotseat.dev/session=NAME` of docker and podman.
@@ -135,6 +142,9 @@ enum SessionCommand {
         /// sandbox:SESSION; without one, the session waits for `hotseat run`, or a container with its label.
         #[arg(long, value_name = "REF")]
         container: Option<String>,
+        /// How long a device outlives the client that plugged it; as configured if not given.
+        #[arg(long, value_name = "SECONDS")]
+        grace: Option<u32>,
     },
     /// Attach a session that has no container to one.
     Attach {
@@ -196,6 +206,10 @@ struct PlugArgs {
     /// The name that programs show; the profile's if not given.
     #[arg(long)]
     name: Option<String>,
+    /// Declare what the slot has: nothing happens if it has that already, another device makes place, and without a
+    /// container it waits for the next one.
+    #[arg(long, requires = "slot")]
+    declare: bool,
     #[command(flatten)]
     json: Json,
 }
@@ -241,8 +255,8 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
     let runtime = runtime()?;
     runtime.block_on(async {
         match command {
-            Command::Session(SessionCommand::Add { session, container }) => {
-                output::session_added(&client.add_session(&session, container).await?);
+            Command::Session(SessionCommand::Add { session, container, grace }) => {
+                output::session_added(&client.add_session(&session, container, grace).await?);
             }
             Command::Session(SessionCommand::Ls(json)) => {
                 output::sessions(&client.sessions().await?, json.json)?;
@@ -261,6 +275,20 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
             }
             Command::Session(SessionCommand::Rm { session }) => {
                 client.remove_session(&session).await?;
+            }
+            Command::Plug(PlugArgs {
+                session,
+                profile,
+                slot: Some(slot),
+                name,
+                declare: true,
+                json,
+            }) => {
+                let declared = client.declare(&session, slot, &profile, name).await?;
+                output::declared(&session, &declared, json.json)?;
+            }
+            Command::Client { session } => {
+                client.be_client(&session, lines::of_standard_input()).await?;
             }
             Command::Plug(args) => {
                 let device =

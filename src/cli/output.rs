@@ -12,7 +12,7 @@ use crate::api::types::ProfileView;
 use crate::doctor::{Check, Status};
 use crate::profiles::Backend;
 use crate::session::holders::Holder;
-use crate::session::view::{ContainerView, Device, Mount, Session, Waiting};
+use crate::session::view::{ContainerView, Declared, Device, Mount, Session, Waiting, Waits};
 
 pub(super) fn line(text: &str) {
     println!("{text}");
@@ -125,13 +125,25 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     for device in &session.devices {
         println!("slot {} {}", device.slot, describe(device));
     }
-    for Waiting { slot, profile, name } in &session.waiting {
-        println!("slot {slot} {profile} \"{name}\" waits for the container");
+    for waiting in &session.waiting {
+        println!("slot {} {}", waiting.slot, why_not(waiting));
     }
     if session.container.is_none() {
         println!("start a container with {}", flags(session));
     }
     Ok(())
+}
+
+/// A device that should be there.
+fn why_not(waiting: &Waiting) -> String {
+    let Waiting { profile, name, condition, failure, .. } = waiting;
+    let device = format!("{profile} \"{name}\"");
+    let why = failure.as_ref().map(|failure| format!(": {}", failure.detail)).unwrap_or_default();
+    match condition {
+        Waits::Container => format!("{device} waits for a container"),
+        Waits::Turn => format!("{device} is being plugged{why}"),
+        Waits::Retry => format!("{device} could not be plugged{why}"),
+    }
 }
 
 /// What a container shares, which the session's isolation does not cover.
@@ -180,6 +192,17 @@ fn nodes(device: &Device) -> String {
 
 fn describe(device: &Device) -> String {
     format!("{} \"{}\" {}", device.profile, device.name, nodes(device))
+}
+
+pub(super) fn declared(name: &str, declared: &Declared, as_json: bool) -> Result<()> {
+    match declared {
+        _ if as_json => json(declared),
+        Declared::Plugged(device) => plugged(name, device, false),
+        Declared::Waiting(waiting) => {
+            println!("slot {} of {name}: {}", waiting.slot, why_not(waiting));
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn plugged(session: &str, device: &Device, as_json: bool) -> Result<()> {

@@ -55,7 +55,7 @@ async fn add_if_missing(client: &Client, session: &str) -> Result<bool, ClientEr
     match client.session(session).await {
         Ok(_) => Ok(false),
         Err(ClientError::Problem(problem)) if problem.code == "session-not-found" => {
-            client.add_session(session, None).await.map(|_| true)
+            client.add_session(session, None, None).await.map(|_| true)
         }
         Err(error) => Err(error),
     }

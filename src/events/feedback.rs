@@ -105,6 +105,26 @@ fn effect(effect: &Effect) -> serde_json::Value {
 }
 
 impl Feedback {
+    /// What it is about: a later one of the same topic takes its place. `None` where nobody can tell what holds.
+    pub(crate) fn topic(&self) -> Option<String> {
+        Some(match self {
+            Self::Rumble { .. } => "rumble".to_owned(),
+            Self::Led { led, .. } => format!("led {led}"),
+            Self::Gain { .. } => "gain".to_owned(),
+            Self::Autocenter { .. } => "autocenter".to_owned(),
+            Self::LightBar { .. } => "light-bar".to_owned(),
+            Self::LightBarBlink { .. } => "light-bar-blink".to_owned(),
+            Self::PlayerLights { .. } => "player-lights".to_owned(),
+            Self::MuteLight { .. } => "mute-light".to_owned(),
+            Self::HomeLight { .. } => "home-light".to_owned(),
+            Self::TriggerEffect { trigger, .. } => format!("trigger {trigger}"),
+            // An effect has a length and may be over; a report means what only its user knows.
+            Self::EffectStart { .. } | Self::EffectStop { .. } | Self::Report { .. } => {
+                return None;
+            }
+        })
+    }
+
     /// What a device of uinput is told; `None` for what there is no word for yet.
     pub(crate) fn of_command(command: Command) -> Option<Self> {
         Some(match command {

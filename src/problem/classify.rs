@@ -49,6 +49,12 @@ pub(super) fn classify(error: &Error) -> Class {
             "`hotseat session attach` it to one, or start one with `hotseat run`",
         ),
         Error::NotMoved { source, .. } => return classify(source),
+        Error::Tried(error) => return classify(error),
+        Error::Withdrawn { .. } => (
+            S::CONFLICT,
+            "withdrawn",
+            "two callers disagree about the slot; `hotseat session show` says what it has now",
+        ),
         Error::NetworkShared { .. } => (
             S::CONFLICT,
             "network-shared",

@@ -1,214 +1,369 @@
-//! A session's actor: requests in order, each to its end.
+//! A session's actor: it drives what the session has towards what it should have.
+//!
+//! What a slot should have is declared to the [plan](super::plan), which says what to do next. One step is under way at a
+//! time, on a blocking thread, and takes the session's state along; meanwhile the actor goes on listening, so that a plug
+//! that is withdrawn before its turn never happens. What changes the session's container waits for the step under way.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use device_gate::Container;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{info, warn};
 use vinput::Closing;
 
+use super::callers::{Callers, Failures, counted};
 use super::error::Error;
-use super::plug::{self, PlugRequest};
-use super::state::State;
+use super::handle::{Reply, Request};
+use super::plan::{Action, ClientId, Condition, Outcome, Plan};
+use super::plug::{self, Spec};
+use super::state::{LAST_SLOT, State};
 use super::view::{Device, Session};
 use super::{door, hand_off, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
+use crate::metrics;
 use crate::runtime::ContainerRef;
 use crate::sys::watch;
-use crate::{metrics, problem};
 
-/// Requests that may wait for a session; a caller beyond waits to be heard.
-const MAILBOX: usize = 32;
-
-/// What a session can be asked. Each carries the way its answer goes back.
+/// What a step under way has done when it ends.
 #[derive(Debug)]
-pub(super) enum Request {
-    /// While there is no other container. Answered with whether it was not attached already.
-    Attach { reference: ContainerRef, container: Container, reply: Reply<(Session, bool)> },
-    /// Any time.
-    Move { reference: ContainerRef, container: Container, reply: Reply<Session> },
-    /// While the container runs.
-    Plug { plug: PlugRequest, reply: Reply<Device> },
-    /// While the slot has a device, or one waits for it.
-    Unplug { slot: u8, reply: Reply<Option<Closing>> },
-    /// While the slot has a device.
-    Input { slot: u8, inputs: Vec<String>, reply: Reply<()> },
-    /// Any time; the last request.
-    Remove(Reply<()>),
-    /// Any time; the last request where the session has no container and no devices, which it says.
-    RemoveUnused(Reply<bool>),
+enum Stepped {
+    Plugged(u8, Result<(), Error>),
+    Unplugged(u8, Result<Closing, Error>),
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+type Step = JoinHandle<(State, Stepped)>;
 
-/// The way to a session's actor.
-#[derive(Debug, Clone)]
-pub(super) struct Handle {
-    name: String,
-    mailbox: mpsc::Sender<Request>,
-    view: watch::Receiver<Session>,
-}
-
-impl Handle {
-    /// Starts the actor.
-    pub(super) fn spawn(engine: Arc<Engine>, state: State) -> Self {
-        let (mailbox, requests) = mpsc::channel(MAILBOX);
-        let name = state.name.clone();
-        let (publish, view) = watch::channel(Session::of(&state));
-        let actor = Actor {
-            engine,
-            name: name.clone(),
-            state: Some(state),
-            requests,
-            publish,
-            container_end: None,
-        };
-        tokio::spawn(actor.run());
-        Self { name, mailbox, view }
-    }
-
-    /// The session as of its last request; never waits for one that is under way.
-    pub(super) fn view(&self) -> Session {
-        self.view.borrow().clone()
-    }
-
-    /// Whether both lead to the same actor.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        self.mailbox.same_channel(&other.mailbox)
-    }
-
-    /// Sends a request and waits for its answer.
-    pub(super) async fn ask<T>(
-        &self,
-        request: impl FnOnce(Reply<T>) -> Request,
-    ) -> Result<T, Error> {
-        let removed = || Error::Removed { name: self.name.clone() };
-        let (reply, answer) = oneshot::channel();
-        self.mailbox.send(request(reply)).await.map_err(|_| removed())?;
-        answer.await.map_err(|_| removed())?
-    }
-}
-
-struct Actor {
+pub(super) struct Actor {
     engine: Arc<Engine>,
     name: String,
+    grace: Duration,
     /// Away while a step runs on a blocking thread.
     state: Option<State>,
+    step: Option<Step>,
+    plan: Plan<Spec>,
+    callers: Callers,
+    failures: Failures,
+    /// Devices that the kernel is closing, by their last slot.
+    closings: BTreeMap<u8, Closing>,
     requests: mpsc::Receiver<Request>,
+    losses: mpsc::UnboundedReceiver<ClientId>,
     publish: watch::Sender<Session>,
     /// Readable when the container's first process ends.
     container_end: Option<AsyncFd<OwnedFd>>,
 }
 
 impl Actor {
-    async fn run(mut self) {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        state: State,
+        requests: mpsc::Receiver<Request>,
+        losses: mpsc::UnboundedReceiver<ClientId>,
+    ) -> (Self, watch::Receiver<Session>) {
+        let plan = Plan::new();
+        let (publish, view) = watch::channel(Session::of(&state, &plan, &Failures::new()));
+        let actor = Self {
+            engine,
+            name: state.name.clone(),
+            grace: state.grace,
+            state: Some(state),
+            step: None,
+            plan,
+            callers: Callers::default(),
+            failures: Failures::new(),
+            closings: BTreeMap::new(),
+            requests,
+            losses,
+            publish,
+            container_end: None,
+        };
+        (actor, view)
+    }
+
+    pub(super) async fn run(mut self) {
         loop {
-            let request = tokio::select! {
-                request = self.requests.recv() => request,
-                () = ended(self.container_end.as_ref()) => {
-                    self.container_ended().await;
-                    continue;
+            self.begin();
+            tokio::select! {
+                request = self.requests.recv() => match request {
+                    Some(request) => self.serve(request).await,
+                    None => break,
+                },
+                Some(client) = self.losses.recv() => {
+                    info!(session = self.name, grace = ?self.grace, "a client is gone");
+                    self.plan.client_lost(client, Instant::now() + self.grace);
                 }
-            };
-            let Some(request) = request else {
-                // Nobody knows the session any more.
-                let _ = self.blocking(|engine, state| door::close(engine, state).1).await;
-                break;
-            };
-            let last = matches!(request, Request::Remove(_));
-            self.serve(request).await;
-            if last || self.state.is_none() {
-                break;
+                () = ended(self.container_end.as_ref()) => self.container_ended().await,
+                stepped = end_of(&mut self.step) => self.stepped(stepped),
+                () = until(self.plan.timeout()) => {}
             }
+            if self.state.is_none() && self.step.is_none() {
+                return;
+            }
+            self.answer();
+        }
+        // Nobody knows the session any more.
+        self.finish().await;
+        let _ = self.blocking(|engine, state| door::close(engine, state).1).await;
+    }
+
+    /// Begins the next step, if there is one and none is under way.
+    fn begin(&mut self) {
+        let now = Instant::now();
+        for slot in self.plan.expire(now) {
+            info!(session = self.name, slot, "no client came back in time");
+        }
+        if self.step.is_some() {
+            return;
+        }
+        let Some(mut state) = self.state.take() else { return };
+        let engine = Arc::clone(&self.engine);
+        self.step = match self.plan.next(now) {
+            Some(Action::Plug { slot, wanted, .. }) => {
+                let closing = self.closings.remove(&slot);
+                Some(spawn_blocking(move || {
+                    // Two pads of one address cannot be.
+                    if let Some(closing) = closing {
+                        closing.wait();
+                    }
+                    let plugged = guarded(&engine, &mut state, |engine, state| {
+                        plug::plug(engine, state, slot, wanted)
+                    });
+                    (state, Stepped::Plugged(slot, plugged))
+                }))
+            }
+            Some(Action::Unplug { slot }) => Some(spawn_blocking(move || {
+                let start = Instant::now();
+                let unplugged = guarded(&engine, &mut state, |engine, state| {
+                    unplug::unplug(engine, state, slot)
+                });
+                metrics::unplugged(start.elapsed());
+                (state, Stepped::Unplugged(slot, unplugged))
+            })),
+            None => {
+                self.state = Some(state);
+                None
+            }
+        };
+    }
+
+    /// Waits for the step under way.
+    async fn finish(&mut self) {
+        if self.step.is_some() {
+            let stepped = end_of(&mut self.step).await;
+            self.stepped(stepped);
+        }
+    }
+
+    /// The step under way has ended.
+    fn stepped(&mut self, stepped: Result<(State, Stepped), JoinError>) {
+        // Without the state the session is lost, and the actor ends.
+        let Ok((state, stepped)) = stepped else { return };
+        let session = &self.name;
+        match stepped {
+            Stepped::Plugged(slot, Ok(())) => {
+                self.failures.remove(&slot);
+                self.plan.plugged(Outcome::Plugged, Instant::now());
+                if let Some(plugged) = state.slots.get(&slot) {
+                    let (profile, verified) = (plugged.profile.name(), plugged.verified);
+                    info!(session, slot, profile, verified, "plugged");
+                }
+            }
+            Stepped::Plugged(slot, Err(error)) => {
+                let outcome = if error.is_passing() { Outcome::Passing } else { Outcome::Final };
+                self.plan.plugged(outcome, Instant::now());
+                warn!(session, slot, ?outcome, error = chain(&error), "could not be plugged");
+                self.failures.insert(slot, Arc::new(error));
+            }
+            Stepped::Unplugged(slot, outcome) => {
+                self.plan.unplugged();
+                match &outcome {
+                    Ok(_) => info!(session, slot, "unplugged"),
+                    Err(error) => {
+                        warn!(session, slot, error = chain(error), "not all could be unplugged");
+                    }
+                }
+                if let Some(Ok(closing)) = self.callers.unplugged(slot, outcome) {
+                    self.closings.insert(slot, closing);
+                }
+            }
+        }
+        // A step that panicked has closed the door.
+        if state.door.is_none() {
+            self.plan.closed();
+        }
+        self.state = Some(state);
+    }
+
+    /// Shows what the session is now, and answers who waited for that.
+    fn answer(&mut self) {
+        let (plan, failures) = (&mut self.plan, &mut self.failures);
+        failures.retain(|&slot, _| plan.wants(slot).is_some());
+        if let Some(state) = &self.state {
+            self.publish.send_replace(Session::of(state, plan, failures));
+        }
+        let view = self.publish.borrow().clone();
+        if self.callers.answer(plan, failures, &view)
+            && let Some(state) = &self.state
+        {
+            self.publish.send_replace(Session::of(state, plan, failures));
         }
     }
 
     /// A caller that no longer waits for its answer is no reason not to act.
     async fn serve(&mut self, request: Request) {
         match request {
-            Request::Attach { reference, container, reply } => {
-                let attached = self
-                    .blocking(move |engine, state| {
-                        let is_new = door::open(engine, state, reference, container)?;
-                        Ok((Session::of(state), is_new))
-                    })
-                    .await;
-                if attached.is_ok() {
-                    self.watch_container();
+            Request::Attach { reference, container, settle, reply } => {
+                let attached = self.attach(reference, container).await;
+                match counted("attach", attached) {
+                    Ok(is_new) if settle => self.callers.attach(is_new, reply),
+                    Ok(is_new) => {
+                        self.answer();
+                        let _ = reply.send(Ok((self.publish.borrow().clone(), is_new)));
+                    }
+                    Err(error) => {
+                        let _ = reply.send(Err(error));
+                    }
                 }
-                let _ = reply.send(counted("attach", attached));
             }
             Request::Move { reference, container, reply } => {
-                let moved = self
-                    .blocking(move |engine, state| {
-                        let to = reference.to_string();
-                        hand_off::hand_off(engine, state, reference, container)?;
-                        info!(session = state.name, to, "moved");
-                        Ok(Session::of(state))
-                    })
-                    .await;
-                // It may have gone to and fro.
-                self.watch_container();
-                let _ = reply.send(counted("move", moved));
+                let moved = self.hand_off(reference, container).await;
+                self.answer();
+                let view = self.publish.borrow().clone();
+                let _ = reply.send(counted("move", moved.map(|()| view)));
             }
-            Request::Plug { plug, reply } => {
-                let plugged = self
-                    .blocking(move |engine, state| {
-                        let slot = plug::plug(engine, state, plug)?;
-                        let device = Device::of(state.slot(slot)?);
-                        let (profile, verified) = (&device.profile, device.verified);
-                        info!(session = state.name, slot, profile, verified, "plugged");
-                        Ok(device)
-                    })
-                    .await;
-                let _ = reply.send(counted("plug", plugged));
-            }
-            Request::Unplug { slot, reply } => {
-                let unplugged = self
-                    .blocking(move |engine, state| {
-                        if state.waiting.remove(&slot).is_some() {
-                            info!(session = state.name, slot, "no longer waits for a container");
-                            return Ok(None);
-                        }
-                        let start = Instant::now();
-                        let closing = unplug::unplug(engine, state, slot)?;
-                        metrics::unplugged(start.elapsed());
-                        info!(session = state.name, slot, "unplugged");
-                        Ok(Some(closing))
-                    })
-                    .await;
-                let _ = reply.send(counted("unplug", unplugged));
-            }
-            Request::Input { slot, inputs, reply } => {
-                // Some words to look up and one short write, microseconds: not worth another thread.
-                let sent = self.with(|state| state.slot(slot)?.device.send(&inputs));
-                if sent.is_ok() {
-                    metrics::frame();
+            Request::Plug { slot, spec, reply } => self.plug(slot, spec, reply),
+            Request::Declare { slot, spec, client, reply } => match in_range(slot) {
+                Ok(()) => {
+                    let number = self.plan.want(slot, spec, client);
+                    self.callers.declare(slot, number, reply);
                 }
-                let _ = reply.send(counted("input", sent));
+                Err(error) => {
+                    let _ = reply.send(counted("plug", Err(error)));
+                }
+            },
+            Request::Unplug { slot, reply } => {
+                if self.plan.unwant(slot) {
+                    self.callers.unplug(slot, reply);
+                } else {
+                    let empty = Error::SlotEmpty { session: self.name.clone(), slot };
+                    let _ = reply.send(counted("unplug", Err(empty)));
+                }
             }
             Request::Remove(reply) => {
                 let removed = self.remove().await;
                 let _ = reply.send(counted("remove", removed));
             }
             Request::RemoveUnused(reply) => {
-                let is_unused = self.state.as_ref().is_some_and(|state| {
-                    state.door.is_none() && state.slots.is_empty() && state.waiting.is_empty()
-                });
+                self.finish().await;
+                let is_unused = self.state.as_ref().is_some_and(|state| state.door.is_none())
+                    && self.plan.wanted().next().is_none();
                 let removed = if is_unused { self.remove().await } else { Ok(()) };
                 let _ = reply.send(removed.map(|()| is_unused));
             }
         }
     }
 
+    /// A device that is wanted now, in this slot or the lowest free one.
+    fn plug(&mut self, slot: Option<u8>, spec: Spec, reply: Reply<Device>) {
+        let chosen = match (self.plan.is_open(), self.choose_slot(slot)) {
+            (_, Err(error)) => Err(error),
+            (false, _) => Err(Error::NoContainer { session: self.name.clone() }),
+            (true, Ok(slot)) => Ok(slot),
+        };
+        match chosen {
+            Ok(slot) => {
+                let number = self.plan.want(slot, spec, None);
+                self.callers.plug(slot, number, reply);
+            }
+            Err(error) => {
+                plug::tell_failed(&self.engine, &self.name, spec.profile.name().to_owned(), &error);
+                let _ = reply.send(counted("plug", Err(error)));
+            }
+        }
+    }
+
+    /// The slot asked for, or the lowest free one.
+    fn choose_slot(&self, asked: Option<u8>) -> Result<u8, Error> {
+        match asked {
+            Some(slot) => {
+                in_range(slot)?;
+                match self.plan.wants(slot) {
+                    Some(spec) => {
+                        let profile = spec.profile.name().to_owned();
+                        Err(Error::SlotTaken { slot, profile })
+                    }
+                    None => Ok(slot),
+                }
+            }
+            None => (0..=LAST_SLOT)
+                .find(|&slot| self.plan.wants(slot).is_none())
+                .ok_or_else(|| Error::NoFreeSlot { session: self.name.clone() }),
+        }
+    }
+
+    /// Says whether the session was not attached to that container already.
+    async fn attach(
+        &mut self,
+        reference: ContainerRef,
+        container: Container,
+    ) -> Result<bool, Error> {
+        self.finish().await;
+        let attached = self
+            .blocking(move |engine, state| door::open(engine, state, reference, container))
+            .await;
+        let is_open = self.state.as_ref().is_some_and(|state| state.door.is_some());
+        if !is_open {
+            self.plan.closed();
+        } else if matches!(attached, Ok(true)) {
+            // It may have closed the door of a container whose end was not noticed yet.
+            self.plan.closed();
+            self.plan.opened();
+            self.watch_container();
+        }
+        attached
+    }
+
+    async fn hand_off(
+        &mut self,
+        reference: ContainerRef,
+        container: Container,
+    ) -> Result<(), Error> {
+        self.finish().await;
+        let has_failed = |slot| self.plan.condition(slot) == Condition::Failed;
+        let wanted: Vec<_> = self.plan.wanted().filter(|&(slot, ..)| !has_failed(slot)).collect();
+        let numbers: Vec<_> = wanted.iter().map(|&(slot, number, _)| (slot, number)).collect();
+        let devices: Vec<_> = wanted.iter().map(|&(slot, _, spec)| (slot, spec.clone())).collect();
+        let to = reference.to_string();
+        let moved = self
+            .blocking(move |engine, state| {
+                hand_off::hand_off(engine, state, reference, container, &devices)
+            })
+            .await;
+        if moved.is_ok() {
+            info!(session = self.name, to, "moved");
+        }
+        // It may have gone to and fro.
+        self.watch_container();
+        self.plan.closed();
+        if let Some(State { door: Some(_), slots, .. }) = &self.state {
+            self.plan.opened();
+            for (slot, number) in numbers.into_iter().filter(|(slot, _)| slots.contains_key(slot)) {
+                self.plan.found(slot, number);
+            }
+        }
+        moved
+    }
+
     /// Takes everything away. There is no state after that, which ends the actor.
     async fn remove(&mut self) -> Result<(), Error> {
+        self.finish().await;
         let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
         let deleted = match self.state.take() {
             Some(State { dir, shown, .. }) => {
@@ -216,7 +371,7 @@ impl Actor {
                     drop(shown);
                     dir.delete().map_err(Error::Stage)
                 };
-                tokio::task::spawn_blocking(delete).await.unwrap_or(Err(Error::Lost))
+                spawn_blocking(delete).await.unwrap_or(Err(Error::Lost))
             }
             None => Ok(()),
         };
@@ -224,33 +379,31 @@ impl Actor {
         closed.and(deleted)
     }
 
-    fn with<T>(&self, look: impl FnOnce(&State) -> Result<T, Error>) -> Result<T, Error> {
-        match &self.state {
-            Some(state) => look(state),
-            None => Err(Error::Lost),
+    async fn container_ended(&mut self) {
+        self.container_end = None;
+        self.finish().await;
+        let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
+        self.plan.closed();
+        match closed {
+            Ok(()) => {
+                info!(session = self.name, "the container ended; its devices were unplugged");
+            }
+            Err(error) => warn!(error = chain(&error), "could not clean up after the container"),
         }
     }
 
-    /// Runs a step on a blocking thread. The step takes the state along, so nothing else can touch it.
+    /// Runs what changes the session's container on a blocking thread, and waits for it: requests wait too.
     async fn blocking<T: Send + 'static>(
         &mut self,
         step: impl FnOnce(&Engine, &mut State) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let engine = Arc::clone(&self.engine);
         let mut state = self.state.take().ok_or(Error::Lost)?;
-        let worked = tokio::task::spawn_blocking(move || {
-            let step = AssertUnwindSafe(|| step(&engine, &mut state));
-            let result = catch_unwind(step).unwrap_or_else(|_| {
-                // A bug. What the step was about is not known; closing the door takes away what there may be.
-                tracing::error!(session = state.name, "a step panicked; the session is closed");
-                let (_, _) = door::close(&engine, &mut state);
-                let _ = state.dir.clear();
-                Err(Error::Lost)
-            });
+        let worked = spawn_blocking(move || {
+            let result = guarded(&engine, &mut state, step);
             (state, result)
         });
         let (state, result) = worked.await.map_err(|_| Error::Lost)?;
-        self.publish.send_replace(Session::of(&state));
         self.state = Some(state);
         result
     }
@@ -268,28 +421,48 @@ impl Actor {
             }
         };
     }
+}
 
-    async fn container_ended(&mut self) {
-        self.container_end = None;
-        let closed = self
-            .blocking(|engine, state| {
-                door::leave(engine, state).1?;
-                info!(session = state.name, "the container ended; its devices were unplugged");
-                Ok(())
-            })
-            .await;
-        if let Err(error) = closed {
-            warn!(error = chain(&error), "could not clean up after the container");
+/// Takes a step. One that panics closes the door: what it was about is not known, and that takes away what there may be.
+fn guarded<T>(
+    engine: &Engine,
+    state: &mut State,
+    step: impl FnOnce(&Engine, &mut State) -> Result<T, Error>,
+) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(|| step(engine, state))).unwrap_or_else(|_| {
+        // A bug.
+        tracing::error!(session = state.name, "a step panicked; the session is closed");
+        let (_, _) = door::close(engine, state);
+        let _ = state.dir.clear();
+        Err(Error::Lost)
+    })
+}
+
+fn in_range(slot: u8) -> Result<(), Error> {
+    if slot > LAST_SLOT {
+        return Err(Error::NoSuchSlot { slot, last: LAST_SLOT });
+    }
+    Ok(())
+}
+
+/// Resolves when the step under way ends, which it is then no more; never without one.
+async fn end_of(step: &mut Option<Step>) -> Result<(State, Stepped), JoinError> {
+    match step {
+        Some(under_way) => {
+            let ended = under_way.await;
+            *step = None;
+            ended
         }
+        None => std::future::pending().await,
     }
 }
 
-/// Counts a failure.
-fn counted<T>(operation: &'static str, result: Result<T, Error>) -> Result<T, Error> {
-    if let Err(error) = &result {
-        metrics::failed(operation, problem::code(error));
+/// Resolves at this time; never without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
-    result
 }
 
 /// Resolves when the process behind the pidfd ends; never without one.

@@ -97,6 +97,19 @@ impl Device {
         }
     }
 
+    /// Lets go of everything: buttons and keys up, sticks centred, touches lifted.
+    pub(super) fn release(&self) -> Result<(), Error> {
+        match self {
+            Self::Uinput { device, .. } => device.neutral().map_err(Error::Write),
+            Self::Uhid { device, state } => {
+                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+                *state = State::NEUTRAL;
+                device.neutral().map_err(Error::WritePad)
+            }
+            Self::Hid { device } => device.neutral().map_err(Error::WritePad),
+        }
+    }
+
     /// The event node, to ask it for its axes; `None` where they are known without.
     pub(super) fn node_with_axes(&self, syspath: &Path) -> Option<File> {
         if matches!(self, Self::Uinput { .. }) {

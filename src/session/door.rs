@@ -10,7 +10,6 @@ use vinput::Node;
 
 use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
-use super::plug::{self, PlugRequest};
 use super::state::State;
 use super::unplug;
 use crate::engine::{Engine, chain};
@@ -71,7 +70,7 @@ pub(super) fn open(
 ) -> Result<bool, Error> {
     // Its end may not have been noticed yet.
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
-        leave(engine, state).1?;
+        close(engine, state).1?;
     }
     if let Some(door) = &mut state.door {
         // It was told before, by another name: by the hook of its start, by its user, by a label.
@@ -91,7 +90,6 @@ pub(super) fn open(
             let container = door.reference.to_string();
             engine.events.publish(&state.name, What::Attached { container });
             state.door = Some(door);
-            plug_waiting(engine, state);
             Ok(true)
         }
         Err(error) => {
@@ -120,45 +118,6 @@ fn open_claimed(
         );
     }
     Ok(Door { reference, container, announcer, neighbours, attachment })
-}
-
-/// Plugs the devices that the session had when its last container ended. One that cannot be plugged goes on waiting.
-fn plug_waiting(engine: &Engine, state: &mut State) {
-    let waiting: Vec<PlugRequest> = state.waiting.values().cloned().collect();
-    for request in waiting {
-        let slot = request.slot;
-        if let Err(error) = plug_again(engine, state, request) {
-            let (session, error) = (&state.name, chain(&error));
-            tracing::warn!(session, slot, error, "a device could not be plugged again");
-        }
-    }
-}
-
-/// Plugs a device that waits; then it waits no more.
-pub(super) fn plug_again(
-    engine: &Engine,
-    state: &mut State,
-    request: PlugRequest,
-) -> Result<(), Error> {
-    // Its slot is free for it, and for no other.
-    let waiting = request.slot.and_then(|slot| state.waiting.remove(&slot));
-    let plugged = plug::plug(engine, state, request);
-    if let (Err(_), Some(waiting)) = (&plugged, waiting) {
-        state.waiting.extend(waiting.slot.map(|slot| (slot, waiting)));
-    }
-    plugged.map(drop)
-}
-
-/// Closes the door of a container that has ended, or is to be left. Its devices wait for the session's next container.
-pub(super) fn leave(
-    engine: &Engine,
-    state: &mut State,
-) -> (Option<(ContainerRef, Container)>, Result<(), Error>) {
-    let waiting: Vec<_> =
-        state.slots.iter().map(|(&slot, plugged)| (slot, plugged.request())).collect();
-    let closed = close(engine, state);
-    state.waiting.extend(waiting);
-    closed
 }
 
 /// Says beforehand why the session could not go to that container, as far as that can be seen.

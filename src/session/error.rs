@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use device_gate::{GrantError, StagingError, attach::AttachError};
+use rustix::io::Errno;
 use udev_forge::database::DatabaseError;
 use udev_forge::{InjectError, MonitorError, OpenError, ReadError, SendError, StampError};
 use vinput::uinput::{CreateError, WriteError};
@@ -213,10 +215,69 @@ pub enum Error {
     /// A step of the session panicked: a bug. Its kernel devices are gone.
     #[error("the session was lost to an internal error")]
     Lost,
+    /// Another request said something else of the slot meanwhile.
+    #[error("another request took the device of slot {slot} back")]
+    Withdrawn {
+        /// The slot.
+        slot: u8,
+    },
+    /// The plug was tried, more than once where that could help.
+    #[error(transparent)]
+    Tried(Arc<Self>),
     /// The session's actor ended while the request waited.
     #[error("session `{name}` is being removed")]
     Removed {
         /// The session.
         name: String,
     },
+}
+
+/// What the kernel says when it lacks something now that it may have in a moment (errno(3)).
+const PASSING: [Errno; 10] = [
+    Errno::AGAIN,
+    Errno::BUSY,
+    Errno::CONNREFUSED,
+    Errno::INTR,
+    Errno::MFILE,
+    Errno::NFILE,
+    Errno::NOBUFS,
+    Errno::NOMEM,
+    Errno::TIMEDOUT,
+    Errno::USERS,
+];
+
+impl Error {
+    /// Whether the same may work in a moment.
+    pub(super) fn is_passing(&self) -> bool {
+        // The last pad of this address is still being closed, perhaps by another session.
+        if let Self::CreatePad(uhid::CreateError::DuplicateMac { .. }) = self {
+            return true;
+        }
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let code = match error.downcast_ref::<io::Error>() {
+                Some(error) => error.raw_os_error(),
+                None => error.downcast_ref::<Errno>().map(|errno| errno.raw_os_error()),
+            };
+            if code.is_some_and(|code| PASSING.iter().any(|errno| errno.raw_os_error() == code)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_lacks_for_a_moment_is_tried_again() {
+        let stamp = |code| Error::ReadAxes(io::Error::from_raw_os_error(code));
+        assert!(stamp(Errno::NOBUFS.raw_os_error()).is_passing());
+        assert!(!stamp(Errno::PERM.raw_os_error()).is_passing());
+        let full = Error::NoFreeSlot { session: "s".to_owned() };
+        assert!(!full.is_passing());
+    }
 }

@@ -4,9 +4,10 @@
 //! The game is answered first, then the effect is played: the player's commands are what the session's client
 //! is to do, and are told to whoever watches the events.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -17,9 +18,39 @@ use crate::events::{Events, Feedback};
 use crate::metrics;
 use crate::sys::watch_device;
 
+/// What programs have told a device, as watchers are told of it.
+#[derive(Debug)]
+pub(super) struct Told {
+    events: Arc<Events>,
+    session: String,
+    slot: u8,
+    /// What holds now, by what it is about.
+    now: Mutex<BTreeMap<String, Feedback>>,
+}
+
+impl Told {
+    fn tell(&self, feedback: Feedback) {
+        metrics::feedback();
+        if let Some(topic) = feedback.topic() {
+            let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+            now.insert(topic, feedback.clone());
+        }
+        self.events.feedback(&self.session, self.slot, feedback);
+    }
+
+    /// Tells it again, for somebody who was not there.
+    pub(super) fn again(&self) {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for feedback in now.into_values() {
+            self.events.feedback(&self.session, self.slot, feedback);
+        }
+    }
+}
+
 /// Answers a device's feedback until it is stopped.
 #[derive(Debug)]
 pub(super) struct Answering {
+    told: Arc<Told>,
     stop: oneshot::Sender<()>,
     ended: mpsc::Receiver<()>,
 }
@@ -34,22 +65,25 @@ impl Answering {
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
-        let name = session.clone();
-        let tell = move |feedback| {
-            metrics::feedback();
-            events.feedback(&name, slot, feedback);
-        };
+        let told = Arc::new(Told { events, session, slot, now: Mutex::default() });
+        let telling = Arc::clone(&told);
         tokio::spawn(async move {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;
             tokio::select! {
-                error = answer(device, tell) => {
+                error = answer(device, |feedback| telling.tell(feedback)) => {
+                    let session = &telling.session;
                     tracing::warn!(session, slot, %error, "feedback of the device is no longer read");
                 }
                 _ = stopped => {}
             }
         });
-        Self { stop, ended }
+        Self { told, stop, ended }
+    }
+
+    /// What programs have told the device.
+    pub(super) fn told(&self) -> &Arc<Told> {
+        &self.told
     }
 
     /// Stops, and waits until the task has let go of the device: the last owner closes it, which takes long.

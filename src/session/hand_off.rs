@@ -6,60 +6,53 @@
 
 use device_gate::Container;
 
-use super::door;
 use super::error::Error;
-use super::plug::PlugRequest;
+use super::plug::Spec;
 use super::state::State;
+use super::{door, plug};
 use crate::engine::{Engine, chain};
 use crate::runtime::ContainerRef;
 
-/// Moves the session. When that fails it is back in the old container, with its devices made anew; if even that
-/// fails, it has no container, and the devices wait for the next one.
+/// Moves the session, and plugs these into its slots there. When that fails it is back in the old container, with its
+/// devices made anew; if even that fails, it has no container.
 pub(super) fn hand_off(
     engine: &Engine,
     state: &mut State,
     reference: ContainerRef,
     container: Container,
+    devices: &[(u8, Spec)],
 ) -> Result<(), Error> {
     // What can be known beforehand disturbs nobody.
     door::check(engine, state, &reference, &container)?;
-    let (old, closed) = door::leave(engine, state);
+    let (old, closed) = door::close(engine, state);
     // With its mounts still there the old container would see the session's next nodes.
     closed.map_err(|error| not_moved(state, error))?;
-    // All that waits, what the old container had included.
-    let devices: Vec<PlugRequest> = state.waiting.values().cloned().collect();
 
-    let Err(error) = settle(engine, state, reference, container, &devices) else { return Ok(()) };
-    let (_, closed) = door::leave(engine, state);
+    let Err(error) = settle(engine, state, reference, container, devices) else { return Ok(()) };
+    let (_, closed) = door::close(engine, state);
     let back = closed.and_then(|()| match old {
-        Some((reference, container)) => settle(engine, state, reference, container, &devices),
+        Some((reference, container)) => settle(engine, state, reference, container, devices),
         None => Ok(()),
     });
     if let Err(error) = back {
         let (session, error) = (&state.name, chain(&error));
         tracing::warn!(session, error, "the session has no container now");
-        let _ = door::leave(engine, state);
+        let _ = door::close(engine, state);
     }
     Err(not_moved(state, error))
 }
 
-/// Opens the door and sees that every device is plugged there.
+/// Opens the door and plugs every device there.
 fn settle(
     engine: &Engine,
     state: &mut State,
     reference: ContainerRef,
     container: Container,
-    devices: &[PlugRequest],
+    devices: &[(u8, Spec)],
 ) -> Result<(), Error> {
     door::open(engine, state, reference, container)?;
-    let missing = |state: &State, device: &PlugRequest| {
-        device.slot.is_some_and(|slot| state.waiting.contains_key(&slot))
-    };
-    for device in devices {
-        // Once more, for the reason.
-        if missing(state, device) {
-            door::plug_again(engine, state, device.clone())?;
-        }
+    for (slot, spec) in devices {
+        plug::plug(engine, state, *slot, spec.clone())?;
     }
     Ok(())
 }

@@ -5,13 +5,18 @@
 
 mod actor;
 pub(crate) mod announcer;
+mod callers;
+pub(crate) mod client;
 mod device;
 mod door;
 mod error;
 mod feedback;
 mod hand_off;
+mod handle;
 pub mod holders;
+mod inputs;
 pub(crate) mod journal;
+mod plan;
 mod plug;
 mod registry;
 mod state;
@@ -19,7 +24,8 @@ mod unplug;
 mod verify;
 pub mod view;
 
+pub use client::Client;
 pub(crate) use device::Device;
 pub use error::Error;
-pub use plug::PlugRequest;
-pub use registry::{Sessions, Start};
+pub use plug::Spec;
+pub use registry::{New, Sessions, Start};

@@ -20,55 +20,59 @@ use crate::events::What;
 use crate::profiles::Profile;
 use crate::{metrics, problem};
 
-/// What is to be plugged.
-#[derive(Debug, Clone)]
-pub struct PlugRequest {
+/// What a slot is to have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
     /// The device's model.
     pub profile: Profile,
-    /// Its slot; the lowest free one if not given.
-    pub slot: Option<u8>,
     /// Its name; the profile's if not given.
     pub name: Option<DeviceName>,
 }
 
-/// Plugs a device and returns its slot. On an error everything that was done is undone. Watchers are told either way.
-pub(super) fn plug(engine: &Engine, state: &mut State, request: PlugRequest) -> Result<u8, Error> {
-    let profile = request.profile.name().to_owned();
-    let result = plug_journaled(engine, state, request);
-    let told = match &result {
-        Ok((slot, took)) => {
+/// Plugs a device into a slot, which is empty. On an error everything that was done is undone. Watchers are told either
+/// way.
+pub(super) fn plug(engine: &Engine, state: &mut State, slot: u8, spec: Spec) -> Result<(), Error> {
+    let profile = spec.profile.name().to_owned();
+    match plug_journaled(engine, state, slot, spec) {
+        Ok(took) => {
             let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            What::Plugged { slot: *slot, profile, us }
+            engine.events.publish(&state.name, What::Plugged { slot, profile, us });
+            Ok(())
         }
         Err(error) => {
-            let (code, detail) = (problem::code(error).to_owned(), chain(error));
-            What::PlugFailed { profile, code, detail }
+            tell_failed(engine, &state.name, profile, &error);
+            Err(error)
         }
-    };
-    engine.events.publish(&state.name, told);
-    result.map(|(slot, _)| slot)
+    }
 }
 
-/// Returns the slot, and how long it took.
+/// Tells watchers of a plug that failed, or was not begun.
+pub(super) fn tell_failed(engine: &Engine, session: &str, profile: String, error: &Error) {
+    let (code, detail) = (problem::code(error).to_owned(), chain(error));
+    engine.events.publish(session, What::PlugFailed { profile, code, detail });
+}
+
+/// Returns how long it took.
 fn plug_journaled(
     engine: &Engine,
     state: &mut State,
-    request: PlugRequest,
-) -> Result<(u8, Duration), Error> {
-    let slot = state.choose_slot(request.slot)?;
+    slot: u8,
+    spec: Spec,
+) -> Result<Duration, Error> {
     let runtime = state.door()?.reference.runtime();
     engine.grants().map_err(Error::GrantsUnavailable)?;
 
     let journal = &engine.journal;
     journal.intend(Operation::Plug, &state.name, slot).map_err(Error::Journal)?;
-    match plug_slot(engine, state, slot, request) {
+    match plug_slot(engine, state, slot, spec) {
         Ok(plugged) => {
             let took = plugged.timings.total();
             metrics::plugged(runtime, &plugged.timings.steps);
+            state.inputs.add(&plugged);
             state.slots.insert(slot, plugged);
             // It is plugged, whatever the journal says.
             unplug::note(journal.end(Operation::Plug, &state.name, slot, End::Done));
-            Ok((slot, took))
+            Ok(took)
         }
         Err(error) => {
             unplug::note(journal.end(Operation::Plug, &state.name, slot, End::RolledBack));
@@ -77,15 +81,10 @@ fn plug_journaled(
     }
 }
 
-fn plug_slot(
-    engine: &Engine,
-    state: &State,
-    slot: u8,
-    request: PlugRequest,
-) -> Result<Plugged, Error> {
+fn plug_slot(engine: &Engine, state: &State, slot: u8, spec: Spec) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
     let door = state.door()?;
-    let PlugRequest { profile, name, .. } = request;
+    let Spec { profile, name } = spec;
     let name = match name {
         Some(name) => name,
         None => profile.device_name().map_err(Error::DeviceName)?,

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use device_gate::Container;
 use udev_forge::database::Database;
 
-use super::actor::{Handle, Request};
+use super::callers::counted;
+use super::client::Client;
 use super::error::Error;
-use super::plug::PlugRequest;
+use super::handle::{Handle, Request};
+use super::inputs::Inputs;
+use super::plug::Spec;
 use super::state::State;
-use super::view::{Device, Session};
+use super::view::{Declared, Device, Session};
 use crate::cdi::{self, Hook};
 use crate::engine::Engine;
 use crate::events::What;
@@ -27,6 +31,17 @@ pub struct Start {
     pub pid: u32,
     /// What will be its root directory, as its mount namespace has it.
     pub root: PathBuf,
+}
+
+/// A session to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct New<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its container, as a reference.
+    pub container: Option<&'a str>,
+    /// How long a device outlives the client that declared it; as configured if not given.
+    pub grace: Option<Duration>,
 }
 
 /// All sessions of the daemon.
@@ -54,12 +69,13 @@ impl Sessions {
     /// # Errors
     ///
     /// [`Error`]; there is no session then.
-    pub async fn add(&self, name: &str, container: Option<&str>) -> Result<Session, Error> {
+    pub async fn add(&self, new: New<'_>) -> Result<Session, Error> {
+        let New { name, container, grace } = new;
         if !sandbox::is_name(name) {
             return Err(Error::SessionName { name: name.to_owned() });
         }
         let reference = container.map(str::parse).transpose().map_err(Error::Reference)?;
-        let handle = self.start(name).await?;
+        let handle = self.start(name, grace).await?;
         let added = async {
             self.write_cdi(name).await?;
             match reference {
@@ -91,13 +107,13 @@ impl Sessions {
     }
 
     /// Makes a session. One at a time: what is asked of other sessions meanwhile does not wait for it.
-    async fn start(&self, name: &str) -> Result<Handle, Error> {
+    async fn start(&self, name: &str, grace: Option<Duration>) -> Result<Handle, Error> {
         let _one_at_a_time = self.starting.lock().await;
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
         let (engine, owned) = (Arc::clone(&self.engine), name.to_owned());
-        let made = tokio::task::spawn_blocking(move || make(&engine, owned)).await;
+        let made = tokio::task::spawn_blocking(move || make(&engine, owned, grace)).await;
         let state = made.map_err(|_| Error::Lost)??;
         let handle = Handle::spawn(Arc::clone(&self.engine), state);
         self.engine.events.publish(name, What::SessionAdded);
@@ -128,14 +144,16 @@ impl Sessions {
             Err(_) if !sandbox::is_name(name) => {
                 return Err(Error::SessionName { name: name.to_owned() });
             }
-            Err(_) => (self.start(name).await?, true),
+            Err(_) => (self.start(name, None).await?, true),
         };
         let reference = ContainerRef::Pid(start.pid);
         let open = move || device_gate::open_starting(&start.id, start.pid, &start.root);
         let opened = tokio::task::spawn_blocking(open).await.map_err(|_| Error::Lost)?;
         let attached = match opened {
             Ok(container) => {
-                attach_opened(&handle, reference, container).await.map(|(session, _)| session)
+                // The runtime waits for the answer; what is to be plugged follows.
+                let attached = attach_opened(&handle, reference, container, false).await;
+                attached.map(|(session, _)| session)
             }
             Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
         };
@@ -147,7 +165,7 @@ impl Sessions {
 
     async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {
         let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
-        attach_opened(handle, reference, container).await.map(|(session, _)| session)
+        attach_opened(handle, reference, container, true).await.map(|(session, _)| session)
     }
 
     /// Attaches a session to a container that asks for it by its label; makes the session if it is not there. Says
@@ -162,12 +180,12 @@ impl Sessions {
         }
         // First: a label that leads nowhere makes no session.
         let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
-        let (handle, made) = match self.start(name).await {
+        let (handle, made) = match self.start(name, None).await {
             Ok(handle) => (handle, true),
             Err(Error::SessionExists { .. }) => (self.handle(name)?, false),
             Err(error) => return Err(error),
         };
-        let attached = attach_opened(&handle, reference, container).await;
+        let attached = attach_opened(&handle, reference, container, true).await;
         if attached.is_err() && made {
             self.remove_unused(name, &handle).await?;
         }
@@ -244,8 +262,28 @@ impl Sessions {
     /// # Errors
     ///
     /// [`Error`]; nothing is left then.
-    pub async fn plug(&self, name: &str, plug: PlugRequest) -> Result<Device, Error> {
-        self.handle(name)?.ask(|reply| Request::Plug { plug, reply }).await
+    pub async fn plug(&self, name: &str, slot: Option<u8>, spec: Spec) -> Result<Device, Error> {
+        self.handle(name)?.ask(|reply| Request::Plug { slot, spec, reply }).await
+    }
+
+    /// Declares what a slot should have until it is unplugged. What it has already stays as it is, anything else is
+    /// replaced; without a container it waits for the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the device stays declared where it was tried and failed, and is tried again in the next container.
+    pub async fn declare(&self, name: &str, slot: u8, spec: Spec) -> Result<Declared, Error> {
+        let client = None;
+        self.handle(name)?.ask(|reply| Request::Declare { slot, spec, client, reply }).await
+    }
+
+    /// A new client of a session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SessionNotFound`].
+    pub fn client(&self, name: &str) -> Result<Client, Error> {
+        self.handle(name).map(Client::new)
     }
 
     /// Unplugs a device, and waits until the kernel has let go of it.
@@ -265,9 +303,9 @@ impl Sessions {
     /// # Errors
     ///
     /// [`Error::Input`] when an event is not one of this device; nothing is sent then.
-    pub async fn input(&self, name: &str, slot: u8, events: &[String]) -> Result<(), Error> {
-        let inputs = events.to_vec();
-        self.handle(name)?.ask(|reply| Request::Input { slot, inputs, reply }).await
+    pub fn input(&self, name: &str, slot: u8, events: &[String]) -> Result<(), Error> {
+        let handle = self.handle(name)?;
+        counted("input", handle.inputs().send(name, slot, events))
     }
 
     fn handle(&self, name: &str) -> Result<Handle, Error> {
@@ -283,15 +321,16 @@ impl Sessions {
 }
 
 /// The directories of a new session. Nothing is left when that fails.
-fn make(engine: &Engine, name: String) -> Result<State, Error> {
+fn make(engine: &Engine, name: String, grace: Option<Duration>) -> Result<State, Error> {
     let dir = engine.staging.session(&name).map_err(Error::Stage)?;
     let shown = Database::open(&dir.udev_path())
         .map_err(Error::Database)
         .and_then(|database| Ok((database, dir.show().map_err(Error::Stage)?)));
     match shown {
         Ok((database, shown)) => {
-            let (slots, waiting) = (BTreeMap::new(), BTreeMap::new());
-            Ok(State { name, shown, dir, database, door: None, slots, waiting })
+            let (slots, inputs) = (BTreeMap::new(), Inputs::default());
+            let grace = grace.unwrap_or(Duration::from_secs(engine.config.grace_seconds.into()));
+            Ok(State { name, shown, dir, database, door: None, slots, inputs, grace })
         }
         Err(error) => {
             // The first error is the one to report.
@@ -306,6 +345,7 @@ async fn attach_opened(
     handle: &Handle,
     reference: ContainerRef,
     container: Container,
+    settle: bool,
 ) -> Result<(Session, bool), Error> {
-    handle.ask(|reply| Request::Attach { reference, container, reply }).await
+    handle.ask(|reply| Request::Attach { reference, container, settle, reply }).await
 }

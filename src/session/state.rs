@@ -12,7 +12,7 @@ use super::device::Device;
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
-use super::plug::PlugRequest;
+use super::inputs::Inputs;
 use crate::profiles::Profile;
 
 /// The last slot: as many devices as the kernel names `event0` to `event31` without dynamic minors.
@@ -28,8 +28,10 @@ pub(super) struct State {
     pub(super) database: Database,
     pub(super) door: Option<Door>,
     pub(super) slots: BTreeMap<u8, Plugged>,
-    /// What was in slots that are empty now, because their container ended: it is plugged again into the next one.
-    pub(super) waiting: BTreeMap<u8, PlugRequest>,
+    /// Those of the slots that take input.
+    pub(super) inputs: Inputs,
+    /// How long a device outlives the client that declared it.
+    pub(super) grace: Duration,
 }
 
 /// A device in its slot, and every trace of it.
@@ -66,31 +68,6 @@ impl State {
             _ => Err(Error::NoContainer { session: self.name.clone() }),
         }
     }
-
-    pub(super) fn slot(&self, slot: u8) -> Result<&Plugged, Error> {
-        self.slots.get(&slot).ok_or_else(|| Error::SlotEmpty { session: self.name.clone(), slot })
-    }
-
-    /// The slot asked for, or the lowest free one.
-    pub(super) fn choose_slot(&self, asked: Option<u8>) -> Result<u8, Error> {
-        match asked {
-            Some(slot) if slot > LAST_SLOT => Err(Error::NoSuchSlot { slot, last: LAST_SLOT }),
-            Some(slot) => match self.slots.get(&slot) {
-                Some(plugged) => {
-                    Err(Error::SlotTaken { slot, profile: plugged.profile.name().to_owned() })
-                }
-                None => match self.waiting.get(&slot) {
-                    Some(waiting) => {
-                        Err(Error::SlotTaken { slot, profile: waiting.profile.name().to_owned() })
-                    }
-                    None => Ok(slot),
-                },
-            },
-            None => (0..=LAST_SLOT)
-                .find(|slot| !self.slots.contains_key(slot) && !self.waiting.contains_key(slot))
-                .ok_or_else(|| Error::NoFreeSlot { session: self.name.clone() }),
-        }
-    }
 }
 
 /// When each step was done, from the start of the request.
@@ -116,15 +93,6 @@ impl Timings {
 }
 
 impl Plugged {
-    /// What would plug the same into the same slot.
-    pub(super) fn request(&self) -> PlugRequest {
-        PlugRequest {
-            profile: self.profile.clone(),
-            slot: Some(self.slot),
-            name: Some(self.name.clone()),
-        }
-    }
-
     /// The nodes, in the order in which they are placed and announced.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.parts.iter().filter_map(|part| part.node.as_ref())

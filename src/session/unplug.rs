@@ -15,6 +15,7 @@ pub(super) fn unplug(engine: &Engine, state: &mut State, slot: u8) -> Result<Clo
     let Some(plugged) = state.slots.remove(&slot) else {
         return Err(Error::SlotEmpty { session: state.name.clone(), slot });
     };
+    state.inputs.remove(slot);
     let journal = &engine.journal;
     note(journal.intend(Operation::Unplug, &state.name, slot));
     let (closing, result) = take_away(engine, state, plugged);

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use device_gate::ShownMount;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::announcer::UdevMode;
-use super::plug::PlugRequest;
+use super::callers::Failures;
+use super::error::Error;
+use super::plan::{Condition, Plan};
+use super::plug::Spec;
 use super::state::{Plugged, State};
+use crate::engine::chain;
+use crate::problem;
 
 /// A session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,8 +26,10 @@ pub struct Session {
     pub container: Option<ContainerView>,
     /// Its devices, by slot.
     pub devices: Vec<Device>,
-    /// What its last container had when it ended, by slot: plugged again into the next one.
+    /// What it should have and does not have, or not yet, by slot.
     pub waiting: Vec<Waiting>,
+    /// How long a device outlives the client that declared it, in seconds.
+    pub grace_seconds: u64,
     /// What a container can be started with so that it is ready before its first program, as `docker run -v` has it.
     pub mounts: Vec<Mount>,
 }
@@ -55,7 +63,7 @@ pub struct ContainerView {
     pub no_hidraw: Option<String>,
 }
 
-/// A device that waits for its session's next container.
+/// A device that its session should have and does not have, or not yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Waiting {
     /// Its slot.
@@ -64,6 +72,42 @@ pub struct Waiting {
     pub profile: String,
     /// The name that programs will show; the profile's if empty.
     pub name: String,
+    /// What keeps it.
+    pub condition: Waits,
+    /// Why the last try failed, if one did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failure: Option<Failure>,
+}
+
+/// What a device waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waits {
+    /// The session's next container.
+    Container,
+    /// Its turn: it is being plugged, or will be tried again in a moment.
+    Turn,
+    /// Somebody who declares it again, or the next container: it was tried and does not work in this one.
+    Retry,
+}
+
+/// Why a device could not be plugged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Failure {
+    /// The code of the problem.
+    pub code: String,
+    /// What happened and why.
+    pub detail: String,
+}
+
+/// What became of a declaration: the device works, or it waits for the session's next container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Declared {
+    /// It works.
+    Plugged(Device),
+    /// There is no container.
+    Waiting(Waiting),
 }
 
 /// A plugged device.
@@ -105,7 +149,7 @@ pub struct Step {
 }
 
 impl Session {
-    pub(super) fn of(state: &State) -> Self {
+    pub(super) fn of(state: &State, plan: &Plan<Spec>, failures: &Failures) -> Self {
         Self {
             name: state.name.clone(),
             container: state.door.as_ref().map(|door| ContainerView {
@@ -117,9 +161,29 @@ impl Session {
                 no_hidraw: door.no_links(),
             }),
             devices: state.slots.values().map(Device::of).collect(),
-            waiting: state.waiting.iter().map(Waiting::of).collect(),
+            waiting: plan
+                .wanted()
+                .filter_map(|(slot, _, spec)| {
+                    Waiting::of(slot, spec, plan.condition(slot), failures.get(&slot))
+                })
+                .collect(),
+            grace_seconds: state.grace.as_secs(),
             mounts: state.shown.mounts().map(Mount::of).collect(),
         }
+    }
+}
+
+impl Session {
+    /// The device of a slot.
+    pub(super) fn device(&self, slot: u8) -> Result<Device, Error> {
+        let device = self.devices.iter().find(|device| device.slot == slot);
+        device.cloned().ok_or_else(|| Error::SlotEmpty { session: self.name.clone(), slot })
+    }
+
+    /// What a slot waits for.
+    pub(super) fn waiting(&self, slot: u8) -> Result<Waiting, Error> {
+        let waiting = self.waiting.iter().find(|waiting| waiting.slot == slot);
+        waiting.cloned().ok_or_else(|| Error::SlotEmpty { session: self.name.clone(), slot })
     }
 }
 
@@ -129,12 +193,26 @@ fn shown(cgroups: &BTreeSet<PathBuf>) -> Vec<String> {
 }
 
 impl Waiting {
-    fn of((&slot, request): (&u8, &PlugRequest)) -> Self {
-        Self {
-            slot,
-            profile: request.profile.name().to_owned(),
-            name: request.name.as_ref().map(ToString::to_string).unwrap_or_default(),
-        }
+    /// `None` for what is plugged.
+    fn of(
+        slot: u8,
+        spec: &Spec,
+        condition: Condition,
+        failure: Option<&Arc<Error>>,
+    ) -> Option<Self> {
+        let condition = match condition {
+            Condition::Plugged | Condition::Empty => return None,
+            Condition::Waiting => Waits::Container,
+            Condition::Changing => Waits::Turn,
+            Condition::Failed => Waits::Retry,
+        };
+        let failure = failure.map(|error| Failure {
+            code: problem::code(error).to_owned(),
+            detail: chain(&**error),
+        });
+        let name = spec.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        let profile = spec.profile.name().to_owned();
+        Some(Self { slot, profile, name, condition, failure })
     }
 }
 

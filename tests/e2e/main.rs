@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod consumers;
+mod desired;
 mod doctor;
 mod events;
 mod follow;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use device_gate::attach::examine;
+use device_gate::attach::{Found, examine};
 use device_gate::{Attachment, Container, link_node, unlink_node};
 
 use vinput::Node;
@@ -101,15 +101,27 @@ pub(super) fn open(
 
 fn open_claimed(
     engine: &Engine,
-    state: &State,
+    state: &mut State,
     reference: ContainerRef,
     container: Container,
 ) -> Result<Door, Error> {
     let announcer = Announcer::open(&engine.config, &container)?;
     // To be told, not to be relied on: others may come later.
     let neighbours = container.network_neighbours().unwrap_or_default();
+    // A container that an earlier daemon had attached may show them still.
+    if state.dir.is_inherited() && !is_shown(state, &container)? {
+        renew(state)?;
+    }
     // Last: it is the step that shows in the container.
-    let attachment = announcer.attach(&container, &state.dir).map_err(Error::Attach)?;
+    let attached = announcer.attach(&container, &state.dir).map_err(Error::Attach);
+    let attachment = match attached {
+        Ok(attachment) => attachment,
+        Err(error) => {
+            // Some of it may have shown for a moment. The first error is the one to report.
+            let _ = renew(state);
+            return Err(error);
+        }
+    };
     if let Some(error) = attachment.no_links() {
         tracing::warn!(
             session = state.name,
@@ -118,6 +130,18 @@ fn open_claimed(
         );
     }
     Ok(Door { reference, container, announcer, neighbours, attachment })
+}
+
+/// Whether the container shows the session's directories already.
+fn is_shown(state: &State, container: &Container) -> Result<bool, Error> {
+    let spots = examine(container, Some(state.dir.path())).map_err(Error::Attach)?;
+    Ok(spots.iter().any(|spot| matches!(spot.found, Ok(Found::Attached))))
+}
+
+/// Gives the session new directories: what still holds the old ones open, in a container that it has left, sees nothing
+/// of what comes next (docs/security.md).
+fn renew(state: &mut State) -> Result<(), Error> {
+    state.dir.renew().and_then(|()| state.shown.renew(&state.dir)).map_err(Error::Stage)
 }
 
 /// Says beforehand why the session could not go to that container, as far as that can be seen.
@@ -146,8 +170,8 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Closes the door: unplugs every device and takes the mounts away. Goes on after an error, and returns the
-/// first one, and the container that the session had.
+/// Closes the door: unplugs every device, takes the mounts away and leaves the directories behind. Goes on after an
+/// error, and returns the first one, and the container that the session had.
 pub(super) fn close(
     engine: &Engine,
     state: &mut State,
@@ -175,12 +199,12 @@ pub(super) fn close(
             let revoked = grants.revoke_all(&container);
             result = result.and(revoked.map_err(Error::Grant));
         }
-        // The first process has ended, but others may live on in its mounts: they must not see what comes next.
         let ended = !container.is_running();
         match attachment.detach(&container) {
             Err(error) if !ended => result = result.and(Err(Error::Attach(error))),
             _ => {}
         }
+        result = result.and(renew(state));
         // Last: until then it is not to be another session's.
         engine.release(&state.name);
         closed = Some((reference, container));

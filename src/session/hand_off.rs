@@ -25,7 +25,7 @@ pub(super) fn hand_off(
     // What can be known beforehand disturbs nobody.
     door::check(engine, state, &reference, &container)?;
     let (old, closed) = door::close(engine, state);
-    // With its mounts still there the old container would see the session's next nodes.
+    // What could not be taken away may be used there still.
     closed.map_err(|error| not_moved(state, error))?;
 
     let Err(error) = settle(engine, state, reference, container, devices) else { return Ok(()) };

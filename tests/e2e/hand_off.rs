@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Container, Daemon, Program};
+use crate::harness::{Container, Daemon, Program, sh};
 
 /// Holds a node open, says when it has read from it, and why it could not read any more.
 fn reader(container: &Container, node: &str) -> Program {
@@ -14,6 +14,30 @@ fn reader(container: &Container, node: &str) -> Program {
     reader.expect("reading");
     reader
 }
+
+/// Holds the directories open in which nodes and records show, and says what is in them, now and whenever it is told to.
+fn holder(container: &Container) -> Program {
+    let mut holder = container.python(
+        "
+import os, sys
+paths = '/dev/input', '/dev/hotseat', '/run/udev', '/run/udev/data', '/run/udev/tags'
+held = [(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY)) for path in paths]
+print('holds')
+for line in sys.stdin:
+    print('sees', *sorted(path + '/' + name for path, directory in held for name in os.listdir(directory)))
+",
+    );
+    holder.expect("holds");
+    holder
+}
+
+fn sees(holder: &mut Program) -> String {
+    holder.say("look");
+    holder.expect("sees").trim().to_owned()
+}
+
+/// What a session without a device shows.
+const NO_DEVICE: &str = "sees /run/udev/control /run/udev/data /run/udev/tags";
 
 /// `ENODEV` of an event node.
 const EVENT_ENDED: &str = "No such device";
@@ -134,4 +158,70 @@ fn a_move_that_cannot_be_leaves_the_session_where_it_is() {
         (200, &Value::from(other.reference()))
     );
     daemon.plug("s", "mouse");
+}
+
+#[test]
+fn who_holds_the_old_directories_open_sees_nothing_of_what_comes_next() {
+    let mut daemon = Daemon::start();
+    let [old, new] = ["old", "new"].map(Container::start);
+    daemon.hotseat(&["session", "add", "s", "--container", &old.reference()]);
+    let pad = daemon.plug("s", "dualsense");
+    let mut olds = holder(&old);
+    let seen = sees(&mut olds);
+    for node in [pad.node("event"), pad.node("hidraw").replace("/dev/", "/dev/hotseat/")] {
+        assert!(seen.contains(&node), "{node}: {seen}");
+    }
+
+    daemon.hotseat(&["session", "move", "s", &new.reference()]);
+    daemon.plug("s", "mouse");
+    assert_eq!(sees(&mut olds), NO_DEVICE);
+    let mut news = holder(&new);
+    let seen = sees(&mut news);
+    assert!(seen.contains("/dev/input/mouse"), "{seen}");
+
+    // What a killed daemon leaves mounted stays with that container.
+    daemon.crash();
+    daemon.launch();
+    daemon.hotseat(&["session", "add", "s", "--container", &old.reference()]);
+    daemon.plug("s", "keyboard");
+    let again = sees(&mut holder(&old));
+    assert!(again.contains("/dev/input/event"), "{again}");
+    assert_eq!(sees(&mut news), NO_DEVICE);
+    assert_eq!(sees(&mut olds), NO_DEVICE);
+}
+
+#[test]
+fn a_container_that_has_ended_leaves_nothing_to_those_who_live_on_in_it() {
+    let mut daemon = Daemon::start();
+    // Without a process namespace of its own: its other processes survive the first one.
+    let script = "mount -t tmpfs none /dev; mount -t tmpfs none /run
+        (echo living; read line; exec 3</dev/input; echo holds; while read line; do ls /proc/self/fd/3/; echo looked; done) &
+        echo first $$; exec sleep infinity";
+    let script = format!("exec 4<&0; {}", script.replace(") &", ") <&4 &"));
+    let mut container = Program::start(&[
+        "unshare",
+        "--mount",
+        "--net",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    let first = container.expect("first").trim().replace("first ", "pid:");
+    daemon.hotseat(&["session", "add", "s", "--container", &first]);
+    let pad = daemon.plug("s", "xbox-one");
+    container.say("hold");
+    container.expect("holds");
+    container.say("look");
+    container.expect(pad.node("event").trim_start_matches("/dev/input/"));
+    container.expect("looked");
+
+    sh(&format!("kill {}", first.replace("pid:", "")));
+    daemon.log().expect("the container ended");
+    let next = Container::start("next");
+    daemon.hotseat(&["session", "attach", "s", &next.reference()]);
+    assert!(next.sh("ls /dev/input").contains("event"));
+    container.say("look");
+    assert_eq!(container.expect(""), "looked\n");
 }

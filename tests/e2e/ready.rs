@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Daemon, HOTSEAT, IMAGE, Program, sh};
+use crate::harness::{Container, Daemon, HOTSEAT, IMAGE, Program, sh};
 
 /// A container's first program. A shell looks first of all, and then becomes a program that listens with libudev: it
 /// opens the node that it hears of, and reads an event.
@@ -142,6 +142,29 @@ fn a_container_started_with_plain_flags_is_ready_and_taken_over() {
         assert_eq!(try_to_write(engine, flags), "1\n", "{engine}");
         daemon.hotseat(&["session", "rm", "s"]);
     }
+}
+
+#[test]
+fn a_container_started_with_plain_flags_is_ready_for_a_session_that_was_elsewhere() {
+    let daemon = Daemon::start();
+    let elsewhere = Container::start("elsewhere");
+    daemon.hotseat(&["session", "add", "s", "--container", &elsewhere.reference()]);
+    let flags = daemon.hotseat(&["session", "show", "s", "--flags"]);
+    let mut container = Started::start("docker", "flags", flags.trim());
+    container.expect_ready();
+    // It shows the directories that the session gives up with the move.
+    daemon.hotseat(&["session", "move", "s", &format!("pid:{}", container.pid())]);
+    container.expect_plug(&daemon, "s");
+
+    // The paths of the flags show the new ones.
+    sh(&format!("docker kill {0} && docker wait {0}", container.name));
+    daemon.hotseat(&["session", "move", "s", &elsewhere.reference()]);
+    container.start_again();
+    container.expect_ready();
+    assert_eq!(mounts_of(container.pid()), 2);
+    daemon.hotseat(&["session", "rm", "s"]);
+    daemon.hotseat(&["session", "add", "s", "--container", &format!("pid:{}", container.pid())]);
+    container.expect_plug(&daemon, "s");
 }
 
 /// Has Docker read CDI specifications (an option in Docker 25 to 27, on by itself from 28).

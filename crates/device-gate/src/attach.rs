@@ -25,7 +25,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 pub use self::error::AttachError;
 pub use self::examine::{Found, Spot, examine};
 pub use self::links::{link_node, unlink_node};
-use self::walk::{DirectoryId, id, names, open_directory, open_or_make, walk_error};
+use self::walk::{DirectoryId, hidden, id, open_directory, open_or_make, walk_error};
 use crate::container::{Container, Inside};
 use crate::staging::SessionDir;
 use crate::sys::fs::{make_mount_read_only, unshare_fs};
@@ -217,7 +217,7 @@ fn attach_one(
         }
         return Ok(());
     }
-    if let Some(entry) = names(point.as_fd()).map_err(failed)?.next() {
+    if let Some(entry) = hidden(point.as_fd()).map_err(failed)? {
         return Err(AttachError::Occupied { path: target.path, entry });
     }
     move_mount(

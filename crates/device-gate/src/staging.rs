@@ -104,10 +104,8 @@ impl Staging {
             }
             _ => {}
         }
-        // Small on purpose: nodes and records take no more, and it is kernel memory. Any user of the container
-        // may look.
-        let is_new = mount_tmpfs_once(&path, c"mode=0755,size=8m,nr_inodes=16k")?;
-        SessionDir::open(path.clone()).inspect_err(|_| {
+        let is_new = mount_session(&path)?;
+        SessionDir::open(path.clone(), !is_new).inspect_err(|_| {
             if is_new {
                 // The first error is the one to report.
                 let _ = discard(&path);
@@ -171,6 +169,12 @@ fn lock(path: &Path, stage: &Path) -> Result<File, StagingError> {
     }
 }
 
+/// Mounts a session's file system; says whether it was not there yet.
+fn mount_session(path: &Path) -> Result<bool, StagingError> {
+    // Small on purpose: nodes and records take no more, and it is kernel memory. Any user of the container may look.
+    mount_tmpfs_once(path, c"mode=0755,size=8m,nr_inodes=16k")
+}
+
 /// Says whether it was not there yet.
 fn mount_tmpfs_once(path: &Path, options: &CStr) -> Result<bool, StagingError> {
     if is_mount_point(path).map_err(prepare(path))? {
@@ -185,8 +189,14 @@ fn mount_tmpfs_once(path: &Path, options: &CStr) -> Result<bool, StagingError> {
 
 /// Takes a session's file system away, with what is in it.
 fn discard(path: &Path) -> Result<(), StagingError> {
-    unmount(path, UnmountFlags::DETACH).map_err(|errno| remove(path)(errno.into()))?;
-    fs::remove_dir(path).map_err(remove(path))
+    unmount_session(path)?;
+    // Docker makes the directories that a container is to be started with while there is no session.
+    fs::remove_dir_all(path).map_err(remove(path))
+}
+
+/// Takes a session's file system from its place on the host; containers that show it keep it.
+fn unmount_session(path: &Path) -> Result<(), StagingError> {
+    unmount(path, UnmountFlags::DETACH).map_err(|errno| remove(path)(errno.into()))
 }
 
 /// Whether `path` is the root of a mount: its device differs from its parent's.

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use rustix::io::Errno;
 
-use super::walk::{id, names, open_directory, walk_error};
+use super::walk::{hidden, id, open_directory, walk_error};
 use super::{AttachError, Target, in_mount_namespace, links, targets};
 use crate::container::{Container, Inside};
 
@@ -27,7 +27,7 @@ pub struct Spot {
 pub enum Found {
     /// Nothing; the directory would be made.
     Nothing,
-    /// A directory without entries.
+    /// A directory without entries, or one that a session had before.
     Empty,
     /// The session's own directory.
     Attached,
@@ -78,7 +78,7 @@ fn look_at(inside: &Inside, target: &Target) -> Result<Found, AttachError> {
     if Some(id(point.as_fd()).map_err(failed)?) == target.staged {
         return Ok(Found::Attached);
     }
-    match names(point.as_fd()).map_err(failed)?.next() {
+    match hidden(point.as_fd()).map_err(failed)? {
         Some(entry) => Err(AttachError::Occupied { path: target.path, entry }),
         None => Ok(Found::Empty),
     }

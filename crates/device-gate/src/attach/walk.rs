@@ -1,8 +1,10 @@
 //! Paths of the container: by descriptors from its root, one name at a time, following no link.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2, statat,
+};
 use rustix::io::Errno;
 
 use super::AttachError;
@@ -69,6 +71,30 @@ pub(super) fn as_its_root<T>(inside: &Inside, work: impl FnOnce() -> T) -> T {
     let done = work();
     set_thread_fs_ids(0, 0);
     done
+}
+
+/// The first entry of a directory that a mount over it would hide. What a session's `/run/udev` has before its first
+/// device hides nothing: so a container that was started with directories which the session has given up since
+/// ([`SessionDir::renew`](crate::SessionDir::renew)) can be attached.
+pub(super) fn hidden(directory: BorrowedFd<'_>) -> rustix::io::Result<Option<String>> {
+    for name in names(directory)? {
+        let is_nothing = match name.as_str() {
+            "control" => {
+                let stat = statat(directory, &*name, AtFlags::SYMLINK_NOFOLLOW)?;
+                FileType::from_raw_mode(stat.st_mode) == FileType::Socket
+            }
+            "data" | "tags" => match open_directory(directory, &name) {
+                Ok(below) => names(below.as_fd())?.next().is_none(),
+                Err(Errno::LOOP | Errno::NOTDIR) => false,
+                Err(errno) => return Err(errno),
+            },
+            _ => false,
+        };
+        if !is_nothing {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Every entry of a directory, up to the first error.

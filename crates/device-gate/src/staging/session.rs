@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{StagingError, discard, prepare, remove};
+use super::{StagingError, discard, mount_session, prepare, remove, unmount_session};
 use crate::access::{Device, DeviceKind};
 use crate::view::View;
 
@@ -36,6 +36,7 @@ pub struct NewNode<'a> {
 #[derive(Debug)]
 pub struct SessionDir {
     path: PathBuf,
+    is_inherited: bool,
     view: View,
     new: OwnedFd,
     made: AtomicU64,
@@ -48,7 +49,7 @@ const SHOWN: [&str; 5] = ["input", "dev", "udev", "udev/data", "udev/tags"];
 
 impl SessionDir {
     /// Makes, or finds, what is in the session's file system at `path`.
-    pub(super) fn open(path: PathBuf) -> Result<Self, StagingError> {
+    pub(super) fn open(path: PathBuf, is_inherited: bool) -> Result<Self, StagingError> {
         for directory in SHOWN.iter().chain(&[".new"]) {
             let directory = path.join(directory);
             match fs::create_dir(&directory) {
@@ -80,7 +81,13 @@ impl SessionDir {
             input: open_directory(&path.join("input"))?,
             dev: open_directory(&path.join("dev"))?,
             path,
+            is_inherited,
         })
+    }
+
+    /// Whether an earlier process has left it: a container that nobody here knows of may show it.
+    pub fn is_inherited(&self) -> bool {
+        self.is_inherited
     }
 
     /// All of it, on the host.
@@ -190,6 +197,23 @@ impl SessionDir {
         Ok(())
     }
 
+    /// Starts over, on a file system of its own. A process of a container that the session has left, and that holds the
+    /// old directories open, sees nothing of what is placed from now on, and can do nothing to it. What was shown on the
+    /// host is to be shown anew ([`Shown::renew`](super::Shown::renew)).
+    ///
+    /// # Errors
+    ///
+    /// As [`Staging::session`](super::Staging::session), and [`StagingError::Remove`]; nothing can be attached or
+    /// placed then.
+    pub fn renew(&mut self) -> Result<(), StagingError> {
+        // For whoever still holds it. A container that has made it read-only keeps what was in it.
+        let _ = self.clear();
+        unmount_session(&self.path)?;
+        mount_session(&self.path)?;
+        *self = Self::open(self.path.clone(), false)?;
+        Ok(())
+    }
+
     /// Removes the whole directory.
     ///
     /// # Errors
@@ -198,11 +222,6 @@ impl SessionDir {
     pub fn delete(self) -> Result<(), StagingError> {
         // For whoever still has it mounted. A container that has made it read-only keeps what was in it.
         let _ = self.clear();
-        for name in ["control", "data", "tags"] {
-            let path = self.path.join("udev").join(name);
-            // Empty, a container that was started with it can be attached again.
-            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
-        }
         discard(&self.path)
     }
 

@@ -46,14 +46,26 @@ impl SessionDir {
     ///
     /// [`StagingError::Show`].
     pub fn show(&self) -> Result<Shown, StagingError> {
-        let shown = Shown(self.input_path().with_file_name(LOCKED));
+        let shown = Shown(self.path().join(LOCKED));
+        shown.renew(self)?;
+        Ok(shown)
+    }
+}
+
+impl Shown {
+    /// Shows the directories as they are now, after [`SessionDir::renew`].
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Show`].
+    pub fn renew(&self, session: &SessionDir) -> Result<(), StagingError> {
         for (directory, _) in DIRECTORIES {
-            let path = shown.0.join(directory);
+            let path = self.0.join(directory);
             let error = |source| StagingError::Show { path: path.clone(), source };
             fs::create_dir_all(&path).map_err(error)?;
             // What an earlier daemon left.
             unmount_all(&path).map_err(|errno| error(errno.into()))?;
-            let tree = self.clone_read_only(directory).map_err(error)?;
+            let tree = session.clone_read_only(directory).map_err(error)?;
             make_mount_read_only(tree.as_fd()).map_err(error)?;
             let flags =
                 MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -61,11 +73,9 @@ impl SessionDir {
                 .and_then(|point| move_mount(tree, c"", point, c"", flags))
                 .map_err(|errno| error(errno.into()))?;
         }
-        Ok(shown)
+        Ok(())
     }
-}
 
-impl Shown {
     /// What a container can be started with.
     pub fn mounts(&self) -> impl Iterator<Item = ShownMount> {
         DIRECTORIES

@@ -54,8 +54,11 @@ const IN_MACHINE_TOO: &[(&str, &str)] = &[
     ("package(udev-forge-cli)", "crates/udev-forge-cli"),
 ];
 
-/// Tests that run in both machines: what they compare with is another in each.
-const IN_BOTH_MACHINES: &[(&str, &str)] = &[("binary(differential)", "tests/differential")];
+/// Tests that run in both machines: what they compare with, or the runtimes that they start, are others in each.
+const IN_BOTH_MACHINES: &[(&str, &str)] = &[
+    ("binary(differential)", "tests/differential"),
+    ("(binary(e2e) & test(/^matrix::/))", "tests/e2e/matrix.rs"),
+];
 
 /// The ways to grant devices: each of these machines has others, and runs the tests whose names contain one of these
 /// words.

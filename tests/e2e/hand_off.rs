@@ -193,21 +193,16 @@ fn who_holds_the_old_directories_open_sees_nothing_of_what_comes_next() {
 #[test]
 fn a_container_that_has_ended_leaves_nothing_to_those_who_live_on_in_it() {
     let mut daemon = Daemon::start();
-    // Without a process namespace of its own: its other processes survive the first one.
-    let script = "mount -t tmpfs none /dev; mount -t tmpfs none /run
-        (echo living; read line; exec 3</dev/input; echo holds; while read line; do ls /proc/self/fd/3/; echo looked; done) &
+    // Without a process namespace of its own: its other processes survive the first one. The shell opens /dev/null for
+    // what it runs in the background.
+    let script = "
+        mount -t tmpfs none /dev; mount -t tmpfs none /run; : > /dev/null
+        exec 4<&0
+        (read line; exec 3</dev/input; echo holds
+            while read line; do ls /proc/self/fd/3/; echo looked; done) <&4 &
         echo first $$; exec sleep infinity";
-    let script = format!("exec 4<&0; {}", script.replace(") &", ") <&4 &"));
-    let mut container = Program::start(&[
-        "unshare",
-        "--mount",
-        "--net",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &script,
-    ]);
+    let enter = ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", script];
+    let mut container = Program::start(&enter);
     let first = container.expect("first").trim().replace("first ", "pid:");
     daemon.hotseat(&["session", "add", "s", "--container", &first]);
     let pad = daemon.plug("s", "xbox-one");

@@ -116,7 +116,11 @@ impl Cgroup {
     pub fn root() -> Result<Self, CgroupError> {
         let path = mount_point()?;
         let root = Self::open(path)?;
-        if root.is_root() { Ok(root) } else { Err(CgroupError::NotRoot { path: root.path }) }
+        if root.is_root() {
+            Ok(root)
+        } else {
+            Err(CgroupError::NotRoot { path: root.path.clone() })
+        }
     }
 
     /// The root of the devices hierarchy of cgroup v1; `None` where that controller is not in use.
@@ -130,7 +134,11 @@ impl Cgroup {
             return Ok(None);
         }
         let root = Self::open(devices_mount_point()?)?;
-        if root.is_root() { Ok(Some(root)) } else { Err(CgroupError::NotRoot { path: root.path }) }
+        if root.is_root() {
+            Ok(Some(root))
+        } else {
+            Err(CgroupError::NotRoot { path: root.path.clone() })
+        }
     }
 
     /// The cgroup that process `pid` is in now, as far as devices go: that of version 2, but that of the devices
@@ -273,7 +281,7 @@ impl Cgroup {
         &self.directory
     }
 
-    /// Takes the lock of its directory, which ends with this value. `false`: another daemon has it.
+    /// Takes the lock of its directory, which ends with this value ([`Drop`]). `false`: another daemon has it.
     pub(crate) fn lock(&self) -> io::Result<bool> {
         match flock(&self.directory, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
@@ -286,6 +294,13 @@ impl Cgroup {
     pub fn is_frozen(&self) -> bool {
         fs::read_to_string(self.path.join("cgroup.events"))
             .is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // A process that is being started may have the descriptor too, and would keep the lock for a moment.
+        let _ = flock(&self.directory, FlockOperation::Unlock);
     }
 }
 

@@ -218,6 +218,18 @@ impl Granting for CgroupV1 {
         holder.take_all_back()
     }
 
+    fn reapply(&self) -> Result<(), GrantError> {
+        let mut result = Ok(());
+        for holder in self.holders().values_mut() {
+            match holder.apply() {
+                // It went away.
+                Err(_) if !holder.cgroup.exists() => {}
+                applied => result = result.and(applied),
+            }
+        }
+        result
+    }
+
     fn count(&self) -> Result<usize, GrantError> {
         Ok(self.holders().values().map(|holder| holder.granted.len()).sum())
     }

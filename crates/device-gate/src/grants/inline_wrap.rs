@@ -25,10 +25,17 @@ pub(super) struct InlineWrap {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The cgroups with grants, and what they were granted.
-    holders: HashMap<u64, HashSet<Devices>>,
+    /// The cgroups with grants.
+    holders: HashMap<u64, Granted>,
     /// The cgroups whose programs are wrapped: those with grants, those below and those above them.
     wrapped: HashMap<u64, Wrapped>,
+}
+
+/// A cgroup with grants, and what it was granted.
+#[derive(Debug)]
+struct Granted {
+    cgroup: Cgroup,
+    devices: HashSet<Devices>,
 }
 
 impl InlineWrap {
@@ -62,7 +69,7 @@ impl InlineWrap {
             .into_iter()
             .map(|above| (above, Holder::Caller))
             .collect();
-        places.push((cgroup.reopen().map_err(error)?, own));
+        places.push((reopen(cgroup)?, own));
         places.extend(cgroup.descendants().into_iter().map(|below| (below, own)));
         for (place, holder) in places {
             let path = place.path().to_owned();
@@ -114,8 +121,8 @@ impl InlineWrap {
     ) -> Result<(), GrantError> {
         self.remove(cgroup, devices)?;
         let Some(granted) = state.holders.get_mut(&cgroup.id()) else { return Ok(()) };
-        granted.remove(&devices);
-        if granted.is_empty() { self.release(state, cgroup.id()) } else { Ok(()) }
+        granted.devices.remove(&devices);
+        if granted.devices.is_empty() { self.release(state, cgroup.id()) } else { Ok(()) }
     }
 }
 
@@ -126,6 +133,7 @@ impl Granting for InlineWrap {
 
     fn grant(&self, cgroup: &Cgroup, devices: Devices, access: Access) -> Result<(), GrantError> {
         let mut state = self.state();
+        let held = reopen(cgroup)?;
         self.map.insert(&GrantKey::new(cgroup.id(), devices), access.bits()).map_err(|source| {
             if source.raw_os_error() == Some(libc::E2BIG) {
                 GrantError::Full { devices, limit: self.capacity }
@@ -133,7 +141,8 @@ impl Granting for InlineWrap {
                 GrantError::Grant { devices, access, cgroup: cgroup.path().into(), source }
             }
         })?;
-        state.holders.entry(cgroup.id()).or_default().insert(devices);
+        let granted = Granted { cgroup: held, devices: HashSet::new() };
+        state.holders.entry(cgroup.id()).or_insert(granted).devices.insert(devices);
         if let Err(error) = self.wrap_all(&mut state, cgroup) {
             // The first error tells more.
             let _ = self.take_back(&mut state, cgroup, devices);
@@ -148,11 +157,32 @@ impl Granting for InlineWrap {
 
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError> {
         let mut state = self.state();
-        let granted = state.holders.get(&cgroup.id()).cloned().unwrap_or_default();
-        for devices in granted {
+        let granted = state.holders.get(&cgroup.id()).map(|granted| granted.devices.clone());
+        for devices in granted.unwrap_or_default() {
             self.take_back(&mut state, cgroup, devices)?;
         }
         Ok(())
+    }
+
+    fn reapply(&self) -> Result<(), GrantError> {
+        let mut state = self.state();
+        let mut cgroups = Vec::new();
+        for Granted { cgroup, .. } in state.holders.values() {
+            match reopen(cgroup) {
+                // It went away.
+                Err(_) if !cgroup.exists() => {}
+                opened => cgroups.push(opened?),
+            }
+        }
+        let mut result = Ok(());
+        for cgroup in cgroups {
+            match self.wrap_all(&mut state, &cgroup) {
+                // It went away.
+                Err(_) if !cgroup.exists() => {}
+                wrapped => result = result.and(wrapped),
+            }
+        }
+        result
     }
 
     fn count(&self) -> Result<usize, GrantError> {
@@ -169,6 +199,11 @@ impl Drop for InlineWrap {
             let _ = self.release(&mut state, holder);
         }
     }
+}
+
+fn reopen(cgroup: &Cgroup) -> Result<Cgroup, GrantError> {
+    let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
+    cgroup.reopen().map_err(error)
 }
 
 #[cfg(test)]

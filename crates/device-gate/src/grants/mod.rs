@@ -55,6 +55,8 @@ trait Granting: fmt::Debug + Send + Sync {
     fn revoke(&self, cgroup: &Cgroup, devices: Devices) -> Result<(), GrantError>;
     /// Takes back all that the cgroup was granted.
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError>;
+    /// Gives again what somebody has taken, who has written a cgroup's rules anew.
+    fn reapply(&self) -> Result<(), GrantError>;
     /// How many grants there are.
     fn count(&self) -> Result<usize, GrantError>;
 }
@@ -150,6 +152,27 @@ impl Grants {
     /// [`GrantError`]; tried everywhere all the same.
     pub fn revoke_all<'a>(&self, cgroups: impl Into<Cgroups<'a>>) -> Result<(), GrantError> {
         self.everywhere(cgroups.into(), |back_end, cgroup| back_end.revoke_all(cgroup))
+    }
+
+    /// Gives again what containers were granted and have lost, because their runtime or systemd has written their rules
+    /// anew since.
+    ///
+    /// # Errors
+    ///
+    /// The first [`GrantError`]; tried for every container all the same.
+    pub fn reapply(&self) -> Result<(), GrantError> {
+        let mut result = Ok(());
+        for back_end in self.granting() {
+            result = result.and(back_end.reapply());
+        }
+        result
+    }
+
+    /// Whether grants can be lost so: see [`Grants::reapply`].
+    pub fn can_be_lost(&self) -> bool {
+        self.back_ends()
+            .iter()
+            .any(|back_end| matches!(back_end, BackEnd::InlineWrap | BackEnd::CgroupV1))
     }
 
     /// How many grants there are.

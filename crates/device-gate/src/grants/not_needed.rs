@@ -44,6 +44,10 @@ impl Granting for NotNeeded {
         Ok(())
     }
 
+    fn reapply(&self) -> Result<(), GrantError> {
+        Ok(())
+    }
+
     fn count(&self) -> Result<usize, GrantError> {
         Ok(0)
     }

@@ -1,6 +1,7 @@
 //! Does a back-end work on this kernel?
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::OFlags;
 
@@ -43,7 +44,10 @@ const NULL: Device = Device::char(1, 3);
 /// Makes a scratch cgroup below `root` that refuses every device, and checks that opening `/dev/null` in it fails,
 /// works while granted, and fails again. Leaves nothing behind.
 pub(super) fn self_test(root: &Cgroup, grants: &dyn Granting) -> Result<(), SelfTestError> {
-    let name = format!("hotseat-self-test-{}", std::process::id());
+    // One process may try several back-ends at once.
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+    let name = format!("hotseat-self-test-{}-{tried}", std::process::id());
     let scratch = root.create_child(&name).map_err(SelfTestError::Cgroup)?;
     let result = run(&scratch, grants);
     // Best effort: an empty cgroup without processes; a leftover would be found by its name.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::*;
 use crate::access::DeviceKind;
 use crate::grants::BackEnd;
-use crate::grants::tests::{Nodes, PAD, Scratch, skip, soon, start_holder};
+use crate::grants::tests::{Nodes, PAD, Scratch, alone, soon, start_holder};
 use crate::program::{EXIT, Insn, RawRule, call, mov_imm, policy_program};
 use crate::sys::bpf;
 
@@ -40,9 +40,7 @@ fn names(cgroup: &Cgroup) -> Vec<String> {
 
 #[test]
 fn every_program_is_wrapped_and_the_same_ones_come_back() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let wrap = start();
     let nodes = Nodes::new();
     let outer = scratch("levels");
@@ -70,9 +68,7 @@ fn every_program_is_wrapped_and_the_same_ones_come_back() {
 
 #[test]
 fn a_program_above_agrees_only_to_the_cgroup_that_was_granted_the_device() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let wrap = start();
     let nodes = Nodes::new();
     let slice = scratch("slice");
@@ -95,9 +91,7 @@ fn a_program_above_agrees_only_to_the_cgroup_that_was_granted_the_device() {
 
 #[test]
 fn what_is_attached_again_is_wrapped_at_the_next_grant() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let wrap = start();
     let nodes = Nodes::new();
     let scratch = scratch("again");
@@ -127,9 +121,7 @@ fn what_is_attached_again_is_wrapped_at_the_next_grant() {
 
 #[test]
 fn a_program_attached_by_a_link_is_wrapped_in_its_link() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let wrap = start();
     let nodes = Nodes::new();
     let scratch = scratch("link");
@@ -149,9 +141,7 @@ fn a_program_attached_by_a_link_is_wrapped_in_its_link() {
 
 #[test]
 fn what_cannot_be_copied_is_refused_and_left_alone() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let wrap = start();
     let scratch = scratch("calls");
     let first = attach(&scratch.0);
@@ -169,9 +159,7 @@ fn what_cannot_be_copied_is_refused_and_left_alone() {
 
 #[test]
 fn a_killed_daemons_wraps_are_put_back_at_the_next_start() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let nodes = Nodes::new();
     let scratch = scratch("orphan");
     attach(&scratch.0);
@@ -196,9 +184,7 @@ fn a_killed_daemons_wraps_are_put_back_at_the_next_start() {
 
 #[test]
 fn an_allow_everything_program_and_none_at_all_are_left_alone() {
-    if skip() {
-        return;
-    }
+    let Some(_alone) = alone() else { return };
     let wrap = start();
     let scratch = scratch("privileged");
     wrap.grant(&scratch.0, PAD.into(), RW).unwrap();

@@ -4,18 +4,23 @@
 //! attaches those with the label; so a container that starts again, for whatever reason, is attached again, and so is
 //! everything after the runtime's daemon, or ours, was away. When the connection ends it is made again, after a
 //! growing pause.
+//!
+//! What takes grants from containers is followed too, where that can be: a runtime's updates, and systemd.
 
+mod bus;
 mod status;
+mod systemd;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use device_gate::Grants;
 use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::engine::chain;
+use crate::engine::{Engine, chain};
 use crate::problem::Problem;
 use crate::runtime::{Runtime, api};
 use crate::session::Sessions;
@@ -50,7 +55,11 @@ enum FollowError {
 /// Follows what the configuration says, until the answer is dropped.
 pub(crate) fn start(sessions: &Arc<Sessions>) -> JoinSet<()> {
     let mut followers = JoinSet::new();
-    let config = &sessions.engine().config;
+    let engine = sessions.engine();
+    let config = &engine.config;
+    if engine.grants().is_ok_and(Grants::can_be_lost) {
+        followers.spawn(systemd::follow(Arc::clone(engine)));
+    }
     if config.follow {
         let users = config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
         for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
@@ -95,7 +104,7 @@ async fn watch(
     // What starts from now on comes as an event, even if we are not listening yet; what ran before is in the list;
     // what is in both is attached once.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut starts = pin!(api::starts(&docker, now.as_secs()));
+    let mut events = pin!(api::events(&docker, now.as_secs()));
     for container in api::labelled(&docker, LABEL).await.map_err(FollowError::Api)? {
         let name = container.names.unwrap_or_default().into_iter().next();
         let session = container.labels.unwrap_or_default().remove(LABEL);
@@ -105,20 +114,36 @@ async fn watch(
     }
     engine.following.connected(runtime);
     info!(%runtime, "containers with the label {LABEL} are followed");
-    while let Some(event) = starts.next().await {
+    while let Some(event) = events.next().await {
         while adopting.try_join_next().is_some() {}
-        let mut attributes = event
-            .map_err(FollowError::Api)?
-            .actor
-            .unwrap_or_default()
-            .attributes
-            .unwrap_or_default();
+        let event = event.map_err(FollowError::Api)?;
+        if event.action.as_deref() == Some(api::UPDATE) {
+            reapply(engine, "an update of a container").await;
+            continue;
+        }
+        let mut attributes = event.actor.unwrap_or_default().attributes.unwrap_or_default();
         // A container's labels are attributes of its events, and so is its name.
         if let (Some(name), Some(session)) = (attributes.remove("name"), attributes.remove(LABEL)) {
             adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
         }
     }
     Err(FollowError::Ended)
+}
+
+/// Gives again what containers may have lost by what has just happened.
+async fn reapply(engine: &Arc<Engine>, after: &str) {
+    if !engine.grants().is_ok_and(Grants::can_be_lost) {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    let reapply = move || engine.grants().map(Grants::reapply);
+    match tokio::task::spawn_blocking(reapply).await {
+        Ok(Ok(Err(error))) => {
+            warn!(after, error = chain(&error), "a container may have lost its devices");
+        }
+        Ok(_) => info!(after, "containers have what they were granted"),
+        Err(error) => warn!(after, %error, "a container may have lost its devices"),
+    }
 }
 
 /// Attaches one container. What it does to be slow, or what goes wrong with it, is no other's concern.

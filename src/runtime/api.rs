@@ -148,13 +148,16 @@ pub(crate) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<Contain
     docker.list_containers(Some(options)).await
 }
 
-/// The starts of containers since a time (seconds of the epoch), and then as they come.
-pub(crate) fn starts(
+/// The event of a container whose limits were changed.
+pub(crate) const UPDATE: &str = "update";
+
+/// The starts and updates of containers since a time (seconds of the epoch), and then as they come.
+pub(crate) fn events(
     docker: &Docker,
     since: u64,
 ) -> impl Stream<Item = Result<EventMessage, Error>> + use<'_> {
     // Not the label: Podman's filter wants its value too (generateEventFilter in libpod/events/filters.go).
-    let filters = HashMap::from([("type", vec!["container"]), ("event", vec!["start"])]);
+    let filters = HashMap::from([("type", vec!["container"]), ("event", vec!["start", UPDATE])]);
     let options = EventsOptionsBuilder::new().since(&since.to_string()).filters(&filters).build();
     docker.events(Some(options))
 }

@@ -94,20 +94,34 @@ fn two_containers_hear_nothing_of_each_other() {
 
 #[test]
 fn a_grant_survives_the_runtime_and_systemd() {
-    let daemon = Daemon::start();
+    sh("systemctl start docker");
+    let mut daemon = Daemon::start();
+    daemon.relaunch_with("follow = true");
+    daemon.log().expect("are followed runtime=docker");
     let container = Container::start("update");
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
     let pad = daemon.plug("s", "xbox-one");
     let opens = || container.sh(&format!("exec 3<>{}", pad.node("event")));
     opens();
-    for disturbance in [
-        format!("docker update --cpus 1 {}", container.name),
-        "systemctl daemon-reload".to_owned(),
-        format!("docker update --memory 300m --memory-swap 300m {}", container.name),
-        "systemctl daemon-reexec".to_owned(),
-        format!("docker pause {0} && docker unpause {0}", container.name),
+    // Elsewhere grants are given again, once we have heard of it.
+    let is_never_lost = daemon.traces().grants.starts_with("by root override");
+    let (update, reload) = ("an update of a container", "a reload of systemd");
+    for (disturbance, heard) in [
+        (format!("docker update --cpus 1 {}", container.name), Some(update)),
+        ("systemctl daemon-reload".to_owned(), Some(reload)),
+        (
+            format!("docker update --memory 300m --memory-swap 300m {}", container.name),
+            Some(update),
+        ),
+        ("systemctl daemon-reexec".to_owned(), Some(reload)),
+        (format!("docker pause {0} && docker unpause {0}", container.name), None),
     ] {
         sh(&disturbance);
+        if let Some(heard) = heard.filter(|_| !is_never_lost) {
+            daemon
+                .log()
+                .expect(&format!("containers have what they were granted after=\"{heard}\""));
+        }
         opens();
     }
 }

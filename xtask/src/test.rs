@@ -65,11 +65,12 @@ const IN_BOTH_MACHINES: &[(&str, &str)] = &[
 const MACHINES_OF_GRANTS: &[(vm::Release, vm::Cgroups, &[&str])] = &[
     (vm::Release::Linux510, vm::Cgroups::V2, &[DOCKER, "grants::tests", "grants::inline_wrap"]),
     (vm::Release::Bookworm, vm::Cgroups::Hybrid, &[DOCKER, "grants::tests"]),
-    (vm::Release::Bookworm, vm::Cgroups::V1, &[DOCKER, "grants::tests", PRODUCT]),
+    (vm::Release::Bookworm, vm::Cgroups::V1, &[DOCKER, "grants::tests", PRODUCT, SURVIVES]),
 ];
 
 const DOCKER: &str = "a_docker_container_opens_exactly_what_it_is_granted";
 const PRODUCT: &str = "isolation::a_container_opens_its_own_devices_and_no_others";
+const SURVIVES: &str = "isolation::a_grant_survives_the_runtime_and_systemd";
 
 /// `cargo xtask test`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {

@@ -173,6 +173,7 @@ impl Actor {
                 let unplugged = self
                     .blocking(move |engine, state| {
                         if state.waiting.remove(&slot).is_some() {
+                            unplug::note(engine.journal.forget(&state.name, slot));
                             info!(session = state.name, slot, "no longer waits for a container");
                             return Ok(None);
                         }
@@ -209,12 +210,15 @@ impl Actor {
 
     /// Takes everything away. There is no state after that, which ends the actor.
     async fn remove(&mut self) -> Result<(), Error> {
-        let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
+        let closed = self.blocking(door::remove).await;
         let deleted = match self.state.take() {
-            Some(State { dir, shown, .. }) => {
+            Some(State { dir, shown, name, .. }) => {
+                let engine = Arc::clone(&self.engine);
                 let delete = move || {
                     drop(shown);
-                    dir.delete().map_err(Error::Stage)
+                    let deleted = dir.delete().map_err(Error::Stage);
+                    door::removed(&engine, &name);
+                    deleted
                 };
                 tokio::task::spawn_blocking(delete).await.unwrap_or(Err(Error::Lost))
             }
@@ -244,6 +248,7 @@ impl Actor {
                 // A bug. What the step was about is not known; closing the door takes away what there may be.
                 tracing::error!(session = state.name, "a step panicked; the session is closed");
                 let (_, _) = door::close(&engine, &mut state);
+                unplug::note(engine.journal.lost(&state.name));
                 let _ = state.dir.clear();
                 Err(Error::Lost)
             });

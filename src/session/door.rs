@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use device_gate::attach::examine;
+use device_gate::attach::{Found, examine};
 use device_gate::{Attachment, Container, link_node, unlink_node};
 
 use vinput::Node;
 
 use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
+use super::journal::{End, Intent, Operation};
 use super::plug::{self, PlugRequest};
 use super::state::State;
 use super::unplug;
 use crate::engine::{Engine, chain};
 use crate::events::What;
+use crate::fault;
 use crate::runtime::ContainerRef;
 
 /// An open door.
@@ -85,6 +87,7 @@ pub(super) fn open(
         });
     }
     engine.claim(&state.name, &container)?;
+    fault::point("attach.claimed");
     match open_claimed(engine, state, reference, container) {
         Ok(door) => {
             state.database.set_owner(door.announcer.credentials());
@@ -110,8 +113,9 @@ fn open_claimed(
     let announcer = Announcer::open(&engine.config, &container)?;
     // To be told, not to be relied on: others may come later.
     let neighbours = container.network_neighbours().unwrap_or_default();
+    fault::point("attach.opened");
     // Last: it is the step that shows in the container.
-    let attachment = announcer.attach(&container, &state.dir).map_err(Error::Attach)?;
+    let attachment = mount(engine, state, &announcer, &reference, &container)?;
     if let Some(error) = attachment.no_links() {
         tracing::warn!(
             session = state.name,
@@ -120,6 +124,38 @@ fn open_claimed(
         );
     }
     Ok(Door { reference, container, announcer, neighbours, attachment })
+}
+
+/// Shows the session's directories in the container. Which directories are made for that is journaled before, so that
+/// whoever takes the mounts away knows.
+fn mount(
+    engine: &Engine,
+    state: &State,
+    announcer: &Announcer,
+    reference: &ContainerRef,
+    container: &Container,
+) -> Result<Attachment, Error> {
+    let (journal, session) = (&engine.journal, &state.name);
+    let spots = examine(container, Some(state.dir.path())).map_err(Error::Attach)?;
+    let missing = spots.iter().filter(|spot| matches!(spot.found, Ok(Found::Nothing)));
+    let missing = missing.map(|spot| spot.path.to_owned());
+    let attached = journal.attached(session, reference, &container.identity(), missing);
+    let made = attached.made.clone();
+    journal.intend(session, Intent::Attach(attached)).map_err(Error::Journal)?;
+    fault::point("attach.intended");
+    match announcer.attach(container, &state.dir) {
+        Ok(mut attachment) => {
+            attachment.also_made(&made);
+            fault::point("attach.mounted");
+            unplug::note(journal.end(session, Operation::Attach, End::Done));
+            fault::point("attach.ended");
+            Ok(attachment)
+        }
+        Err(error) => {
+            unplug::note(journal.end(session, Operation::Attach, End::RolledBack));
+            Err(Error::Attach(error))
+        }
+    }
 }
 
 /// Plugs the devices that the session had when its last container ended. One that cannot be plugged goes on waiting.
@@ -156,9 +192,30 @@ pub(super) fn leave(
 ) -> (Option<(ContainerRef, Container)>, Result<(), Error>) {
     let waiting: Vec<_> =
         state.slots.iter().map(|(&slot, plugged)| (slot, plugged.request())).collect();
+    unplug::note(engine.journal.intend(&state.name, Intent::Leave));
+    fault::point("leave.intended");
     let closed = close(engine, state);
+    let end = if closed.1.is_ok() { End::Done } else { End::Incomplete };
+    unplug::note(engine.journal.end(&state.name, Operation::Leave, end));
+    fault::point("leave.ended");
     state.waiting.extend(waiting);
     closed
+}
+
+/// Closes the door for good: the session is to be gone.
+pub(super) fn remove(engine: &Engine, state: &mut State) -> Result<(), Error> {
+    unplug::note(engine.journal.intend(&state.name, Intent::Remove));
+    fault::point("remove.intended");
+    let closed = close(engine, state).1;
+    fault::point("remove.closed");
+    closed
+}
+
+/// Notes that it is, with its directories.
+pub(super) fn removed(engine: &Engine, session: &str) {
+    fault::point("remove.deleted");
+    unplug::note(engine.journal.end(session, Operation::Remove, End::Done));
+    fault::point("remove.ended");
 }
 
 /// Says beforehand why the session could not go to that container, as far as that can be seen.
@@ -197,7 +254,7 @@ pub(super) fn close(
     let mut result = Ok(());
     let mut closings = Vec::new();
     for slot in slots {
-        match unplug::unplug(engine, state, slot) {
+        match unplug::take_out(engine, state, slot) {
             Ok(closing) => closings.push(closing),
             Err(error) => result = result.and(Err(error)),
         }
@@ -205,6 +262,7 @@ pub(super) fn close(
     for closing in closings {
         closing.wait();
     }
+    fault::point("leave.unplugged");
     let mut closed = None;
     if let Some(door) = state.door.take() {
         let Door { reference, container, attachment, .. } = door;
@@ -216,12 +274,14 @@ pub(super) fn close(
             let revoked = grants.revoke_all(&container);
             result = result.and(revoked.map_err(Error::Grant));
         }
+        fault::point("leave.revoked");
         // The first process has ended, but others may live on in its mounts: they must not see what comes next.
         let ended = !container.is_running();
         match attachment.detach(&container) {
             Err(error) if !ended => result = result.and(Err(Error::Attach(error))),
             _ => {}
         }
+        fault::point("leave.unmounted");
         // Last: until then it is not to be another session's.
         engine.release(&state.name);
         closed = Some((reference, container));

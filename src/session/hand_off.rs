@@ -8,9 +8,12 @@ use device_gate::Container;
 
 use super::door;
 use super::error::Error;
+use super::journal::{End, Intent, Operation};
 use super::plug::PlugRequest;
 use super::state::State;
+use super::unplug;
 use crate::engine::{Engine, chain};
+use crate::fault;
 use crate::runtime::ContainerRef;
 
 /// Moves the session. When that fails it is back in the old container, with its devices made anew; if even that
@@ -23,7 +26,23 @@ pub(super) fn hand_off(
 ) -> Result<(), Error> {
     // What can be known beforehand disturbs nobody.
     door::check(engine, state, &reference, &container)?;
+    engine.journal.intend(&state.name, Intent::Move).map_err(Error::Journal)?;
+    fault::point("move.intended");
+    let moved = hand_over(engine, state, reference, container);
+    let end = if moved.is_ok() { End::Done } else { End::RolledBack };
+    unplug::note(engine.journal.end(&state.name, Operation::Move, end));
+    fault::point("move.ended");
+    moved
+}
+
+fn hand_over(
+    engine: &Engine,
+    state: &mut State,
+    reference: ContainerRef,
+    container: Container,
+) -> Result<(), Error> {
     let (old, closed) = door::leave(engine, state);
+    fault::point("move.left");
     // With its mounts still there the old container would see the session's next nodes.
     closed.map_err(|error| not_moved(state, error))?;
     // All that waits, what the old container had included.
@@ -52,6 +71,7 @@ fn settle(
     devices: &[PlugRequest],
 ) -> Result<(), Error> {
     door::open(engine, state, reference, container)?;
+    fault::point("move.opened");
     let missing = |state: &State, device: &PlugRequest| {
         device.slot.is_some_and(|slot| state.waiting.contains_key(&slot))
     };

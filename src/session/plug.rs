@@ -12,11 +12,12 @@ use super::device::Device;
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
-use super::journal::{End, Operation};
+use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
 use super::{unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
+use crate::fault;
 use crate::profiles::Profile;
 use crate::{metrics, problem};
 
@@ -29,6 +30,14 @@ pub struct PlugRequest {
     pub slot: Option<u8>,
     /// Its name; the profile's if not given.
     pub name: Option<DeviceName>,
+}
+
+impl PlugRequest {
+    /// What the journal knows it by.
+    fn known(&self) -> Known {
+        let name = self.name.as_ref().map(ToString::to_string);
+        Known { profile: self.profile.name().to_owned(), name }
+    }
 }
 
 /// Plugs a device and returns its slot. On an error everything that was done is undone. Watchers are told either way.
@@ -60,18 +69,21 @@ fn plug_journaled(
     engine.grants().map_err(Error::GrantsUnavailable)?;
 
     let journal = &engine.journal;
-    journal.intend(Operation::Plug, &state.name, slot).map_err(Error::Journal)?;
+    fault::point("plug.begin");
+    journal.intend(&state.name, Intent::Plug(slot, request.known())).map_err(Error::Journal)?;
+    fault::point("plug.intended");
     match plug_slot(engine, state, slot, request) {
         Ok(plugged) => {
             let took = plugged.timings.total();
             metrics::plugged(runtime, &plugged.timings.steps);
             state.slots.insert(slot, plugged);
             // It is plugged, whatever the journal says.
-            unplug::note(journal.end(Operation::Plug, &state.name, slot, End::Done));
+            unplug::note(journal.end(&state.name, Operation::Plug, End::Done));
+            fault::point("plug.ended");
             Ok((slot, took))
         }
         Err(error) => {
-            unplug::note(journal.end(Operation::Plug, &state.name, slot, End::RolledBack));
+            unplug::note(journal.end(&state.name, Operation::Plug, End::RolledBack));
             Err(error)
         }
     }
@@ -92,6 +104,7 @@ fn plug_slot(
     };
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &profile, &name)?);
+    fault::point("plug.created");
     let parts = match read_parts(engine, door, &profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
@@ -100,6 +113,7 @@ fn plug_slot(
         }
     };
     timings.done("created");
+    fault::point("plug.read");
 
     let mut plugged = Plugged {
         slot,
@@ -187,14 +201,19 @@ fn axes(profile: &vinput::Profile) -> impl Iterator<Item = Axis> {
 fn appear(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), Error> {
     grant(engine, state, plugged)?;
     plugged.timings.done("granted");
+    fault::point("plug.granted");
     record(state, plugged)?;
     plugged.timings.done("recorded");
+    fault::point("plug.recorded");
     place(engine, state, plugged)?;
     plugged.timings.done("placed");
+    fault::point("plug.placed");
     announce(engine, state, plugged)?;
     plugged.timings.done("announced");
+    fault::point("plug.announced");
     plugged.verified = verify::verify(state.door()?, plugged)?;
     plugged.timings.done("verified");
+    fault::point("plug.verified");
     Ok(())
 }
 
@@ -214,6 +233,7 @@ fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
                 Access::READ | Access::WRITE,
             )
             .map_err(Error::Grant)?;
+        fault::point("plug.granted-one");
     }
     Ok(())
 }
@@ -225,6 +245,7 @@ fn record(state: &State, plugged: &Plugged) -> Result<(), Error> {
     }
     for part in &plugged.parts {
         state.database.write(&part.forged).map_err(Error::Database)?;
+        fault::point("plug.recorded-one");
     }
     Ok(())
 }
@@ -242,7 +263,9 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
             gid,
         };
         state.dir.place(&new).map_err(Error::Node)?;
+        fault::point("plug.placed-one");
         door.link(node)?;
+        fault::point("plug.linked-one");
     }
     Ok(())
 }
@@ -254,6 +277,7 @@ fn announce(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(),
     for part in &plugged.parts {
         announcer.add(&part.forged)?;
         plugged.announced += 1;
+        fault::point("plug.announced-one");
     }
     for part in plugged.parts.iter().filter(|part| part.forged.is_bound()) {
         announcer.bind(&part.forged, engine.stamp().map_err(Error::Stamp)?)?;

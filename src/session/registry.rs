@@ -9,12 +9,15 @@ use udev_forge::database::Database;
 
 use super::actor::{Handle, Request};
 use super::error::Error;
+use super::journal::{End, Intent, Operation};
 use super::plug::PlugRequest;
 use super::state::State;
+use super::unplug;
 use super::view::{Device, Session};
 use crate::cdi::{self, Hook};
 use crate::engine::Engine;
 use crate::events::What;
+use crate::fault;
 use crate::runtime::{ContainerRef, ResolveError};
 use crate::sandbox;
 
@@ -62,13 +65,17 @@ impl Sessions {
         let handle = self.start(name).await?;
         let added = async {
             self.write_cdi(name).await?;
+            fault::point("add.cdi");
             match reference {
                 Some(reference) => self.attach_to(&handle, reference).await,
                 None => Ok(handle.view()),
             }
         };
         match added.await {
-            Ok(session) => Ok(session),
+            Ok(session) => {
+                self.note_added(name).await;
+                Ok(session)
+            }
             Err(error) => {
                 // A session that was to have a container and got none is no session.
                 self.remove_unused(name, &handle).await?;
@@ -90,8 +97,55 @@ impl Sessions {
         tokio::task::spawn_blocking(write).await.map_err(|_| Error::Lost)?.map_err(Error::Cdi)
     }
 
-    /// Makes a session. One at a time: what is asked of other sessions meanwhile does not wait for it.
+    /// Notes in the journal that a session is there, with the container that it was to have.
+    async fn note_added(&self, name: &str) {
+        let (engine, name) = (Arc::clone(&self.engine), name.to_owned());
+        let note = move || {
+            unplug::note(engine.journal.end(&name, Operation::Add, End::Done));
+            fault::point("add.ended");
+        };
+        let _ = tokio::task::spawn_blocking(note).await;
+    }
+
+    /// Makes a session.
     async fn start(&self, name: &str) -> Result<Handle, Error> {
+        self.start_with(name, |engine, name| {
+            engine.journal.intend(&name, Intent::Add).map_err(Error::Journal)?;
+            fault::point("add.intended");
+            let made = make(engine, name.clone(), BTreeMap::new());
+            match &made {
+                Ok(_) => fault::point("add.made"),
+                Err(_) => unplug::note(engine.journal.end(&name, Operation::Remove, End::Done)),
+            }
+            made
+        })
+        .await
+    }
+
+    /// Makes a session that an earlier daemon had, with what it had plugged, which waits for its container; attaches it
+    /// to that, if it still runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]. Of the attach it is told in the result.
+    pub(crate) async fn bring_back(
+        &self,
+        name: &str,
+        waiting: BTreeMap<u8, PlugRequest>,
+        container: Option<(ContainerRef, Container)>,
+    ) -> Result<Session, Error> {
+        let handle = self.start_with(name, |engine, name| make(engine, name, waiting)).await?;
+        let Some((reference, container)) = container else { return Ok(handle.view()) };
+        attach_opened(&handle, reference, container).await.map(|(session, _)| session)
+    }
+
+    /// Starts the session that `make` makes. One at a time: what is asked of other sessions meanwhile does not wait for
+    /// it.
+    async fn start_with(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Engine, String) -> Result<State, Error> + Send + 'static,
+    ) -> Result<Handle, Error> {
         let _one_at_a_time = self.starting.lock().await;
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
@@ -139,8 +193,10 @@ impl Sessions {
             }
             Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
         };
-        if attached.is_err() && added {
-            self.remove_unused(name, &handle).await?;
+        match (&attached, added) {
+            (Ok(_), true) => self.note_added(name).await,
+            (Err(_), true) => self.remove_unused(name, &handle).await?,
+            (_, false) => {}
         }
         attached
     }
@@ -168,8 +224,10 @@ impl Sessions {
             Err(error) => return Err(error),
         };
         let attached = attach_opened(&handle, reference, container).await;
-        if attached.is_err() && made {
-            self.remove_unused(name, &handle).await?;
+        match (&attached, made) {
+            (Ok(_), true) => self.note_added(name).await,
+            (Err(_), true) => self.remove_unused(name, &handle).await?,
+            (_, false) => {}
         }
         attached.map(|(_, is_new)| is_new)
     }
@@ -283,14 +341,16 @@ impl Sessions {
 }
 
 /// The directories of a new session. Nothing is left when that fails.
-fn make(engine: &Engine, name: String) -> Result<State, Error> {
+fn make(engine: &Engine, name: String, waiting: BTreeMap<u8, PlugRequest>) -> Result<State, Error> {
     let dir = engine.staging.session(&name).map_err(Error::Stage)?;
+    fault::point("add.staged");
     let shown = Database::open(&dir.udev_path())
         .map_err(Error::Database)
         .and_then(|database| Ok((database, dir.show().map_err(Error::Stage)?)));
     match shown {
         Ok((database, shown)) => {
-            let (slots, waiting) = (BTreeMap::new(), BTreeMap::new());
+            fault::point("add.shown");
+            let slots = BTreeMap::new();
             Ok(State { name, shown, dir, database, door: None, slots, waiting })
         }
         Err(error) => {

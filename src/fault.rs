@@ -71,6 +71,7 @@ pub const POINTS: &[&str] = &[
 /// `POINT:kill:N` for the N-th time it is passed; or is `@FILE`, and the file says so.
 #[cfg(debug_assertions)]
 pub(crate) fn point(name: &'static str) {
+    debug_assert!(POINTS.contains(&name), "{name}");
     armed::point(name);
 }
 

@@ -160,7 +160,9 @@ fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) 
         ..Cleaned::default()
     };
     let keeps = goal.and_then(|goal| goal.container.as_ref());
-    for attached in kept.touched() {
+    // Its file system goes last: where it is not there, nothing is.
+    let touched = if path.exists() { kept.touched() } else { &[] };
+    for attached in touched {
         if keeps.is_some_and(|keeps| keeps.is(&attached.identity())) {
             continue;
         }

@@ -195,10 +195,23 @@ impl Journal {
     }
 
     /// Notes what is about to be done. Where this fails for something that adds to the world, it must not be done; what
-    /// takes something away is done all the same, and noted as soon as there is room.
+    /// takes something away, or brings back what was promised, is done all the same, and noted as soon as there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Write`], where it must not be done.
     pub(crate) fn intend(&self, session: &str, intent: Intent) -> Result<(), JournalError> {
+        let is_promised = |kept: &Kept| kept.promises(&intent);
+        let is_promised = self.inner().book.sessions.get(session).is_some_and(is_promised);
         let adds = intent.adds();
-        self.note(Change::Intent { session: session.to_owned(), intent }, adds)
+        let must = adds && !is_promised;
+        match self.note(Change::Intent { session: session.to_owned(), intent }, must) {
+            Err(error) if adds && !must => {
+                tracing::error!(error = chain(&error), "the journal has a gap");
+                Ok(())
+            }
+            noted => noted,
+        }
     }
 
     /// Notes how it ended.

@@ -114,6 +114,17 @@ impl Kept {
         &self.under_way
     }
 
+    /// Whether what is to be done has been promised before.
+    pub(super) fn promises(&self, intent: &Intent) -> bool {
+        match intent {
+            Intent::Attach(attached) => {
+                self.container.as_ref().is_some_and(|container| container.is(&attached.identity()))
+            }
+            Intent::Plug(slot, known) => self.slots.get(slot) == Some(known),
+            _ => false,
+        }
+    }
+
     /// The directories that were made in a container.
     pub(super) fn made_in(&self, container: &Identity) -> Vec<String> {
         let touched = self.touched.iter().find(|touched| touched.is(container));

@@ -31,7 +31,7 @@ pub struct Swept {
 ///
 /// When the directory or /proc cannot be read.
 pub fn find_mounts(session: &Path) -> io::Result<Vec<u32>> {
-    let file_system = stat(session)?.st_dev;
+    let staged = Staged::at(session)?;
     let mut seen = BTreeSet::from([fs::read_link("/proc/self/ns/mnt")?]);
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -40,7 +40,7 @@ pub fn find_mounts(session: &Path) -> io::Result<Vec<u32>> {
         };
         // It may have ended since.
         let Ok(namespace) = fs::read_link(format!("/proc/{pid}/ns/mnt")) else { continue };
-        if seen.insert(namespace) && !mount_points(pid, file_system).is_empty() {
+        if seen.insert(namespace) && !staged.mount_points(pid).is_empty() {
             found.push(pid);
         }
     }
@@ -55,12 +55,12 @@ pub fn find_mounts(session: &Path) -> io::Result<Vec<u32>> {
 /// [`AttachError::Own`] when the session's directory cannot be looked at; [`AttachError::Enter`], [`AttachError::Hangs`].
 /// What cannot be taken away is left.
 pub fn sweep(container: &Container, session: &Path, made: &[String]) -> Result<Swept, AttachError> {
-    let file_system = stat(session).map_err(|errno| AttachError::Own(errno.into()))?.st_dev;
-    let points = mount_points(container.pid(), file_system);
+    let staged = Staged::at(session).map_err(AttachError::Own)?;
+    let (device, points) = (staged.device, staged.mount_points(container.pid()));
     let made: Vec<_> = made_by_attach(made).collect();
     let work = move |inside: &Inside| {
         // The last one first: it may be on top of another.
-        let unmounted = points.iter().rev().filter(|point| take_away(inside, point, file_system));
+        let unmounted = points.iter().rev().filter(|point| take_away(inside, point, device));
         let mounts = unmounted.count();
         let links = links::sweep_all(inside);
         Ok(Swept { mounts, links, directories: remove_made(inside, &made) })
@@ -68,8 +68,33 @@ pub fn sweep(container: &Container, session: &Path, made: &[String]) -> Result<S
     in_mount_namespace(container, work, |_, _| {})
 }
 
+/// A session's file system, as mount tables have it.
+struct Staged<'a> {
+    /// Where it is on the host; and in mount namespaces that are copies of the host's, which is none of our business.
+    path: &'a Path,
+    device: u64,
+}
+
+impl<'a> Staged<'a> {
+    fn at(path: &'a Path) -> io::Result<Self> {
+        Ok(Self { path, device: stat(path)?.st_dev })
+    }
+
+    /// Where else it is mounted, as the process sees it (proc_pid_mountinfo(5)).
+    fn mount_points(&self, pid: u32) -> Vec<String> {
+        let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        let device = format!("{}:{}", major(self.device), minor(self.device));
+        let point = |line: &str| {
+            let mut fields = line.split(' ').skip(2);
+            (fields.next() == Some(&device)).then(|| unescape(fields.nth(1).unwrap_or_default()))
+        };
+        let points = table.lines().filter_map(point);
+        points.filter(|point| !Path::new(point).starts_with(self.path)).collect()
+    }
+}
+
 /// Unmounts what is at the path, if it is of this file system.
-fn take_away(inside: &Inside, point: &str, file_system: u64) -> bool {
+fn take_away(inside: &Inside, point: &str, device: u64) -> bool {
     let found = openat2(
         inside.root.as_fd(),
         point,
@@ -79,20 +104,9 @@ fn take_away(inside: &Inside, point: &str, file_system: u64) -> bool {
     );
     // By current directory: whatever the container makes of the path meanwhile, this is what was looked at.
     found.is_ok_and(|found| {
-        fstat(&found).is_ok_and(|stat| stat.st_dev == file_system)
+        fstat(&found).is_ok_and(|stat| stat.st_dev == device)
             && fchdir(&found).and_then(|()| unmount(c".", UnmountFlags::DETACH)).is_ok()
     })
-}
-
-/// Where a file system is mounted, as the process sees it (proc_pid_mountinfo(5)).
-fn mount_points(pid: u32, file_system: u64) -> Vec<String> {
-    let table = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-    let device = format!("{}:{}", major(file_system), minor(file_system));
-    let point = |line: &str| {
-        let mut fields = line.split(' ').skip(2);
-        (fields.next() == Some(&device)).then(|| unescape(fields.nth(1).unwrap_or_default()))
-    };
-    table.lines().filter_map(point).collect()
 }
 
 /// Space, tab, newline and backslash stand there as `\` and three octal digits (`mangle` in fs/seq_file.c).

@@ -16,6 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
 use crate::config::DEFAULT_SOCKET;
+use crate::fault;
 
 /// What the devices are: vendor and class.
 pub const KIND: &str = "hotseat.dev/session";
@@ -258,6 +259,26 @@ pub fn read(path: &Path) -> Result<BTreeSet<String>, CdiError> {
     names.ok_or_else(|| CdiError::Foreign { path: path.to_owned() })
 }
 
+/// Removes the half-written file of somebody who was killed, from beside the specification at `path`. Says whether there
+/// was one.
+///
+/// # Errors
+///
+/// [`CdiError::Lock`], [`CdiError::Write`].
+pub(crate) fn sweep(path: &Path) -> Result<bool, CdiError> {
+    let new = path.with_extension("new");
+    if !new.exists() {
+        return Ok(false);
+    }
+    let _lock = lock(path)?;
+    match fs::remove_file(&new) {
+        Ok(()) => Ok(true),
+        // It was being written, and is no longer half-written.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(CdiError::Write { path: new, source }),
+    }
+}
+
 /// Two who add a device at once must not lose one. The lock ends with the file. It is no file that other users can open,
 /// and so keep.
 fn lock(path: &Path) -> Result<File, CdiError> {
@@ -286,6 +307,7 @@ fn replace(path: &Path, text: &str) -> Result<(), CdiError> {
         file.set_permissions(fs::Permissions::from_mode(0o644))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
+        fault::point("cdi.written");
         fs::rename(&new, path)
     };
     write().map_err(|source| {

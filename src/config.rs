@@ -43,8 +43,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Where the staging file system is mounted.
     pub stage: PathBuf,
-    /// The journal of plugs and unplugs. It is about kernel devices, grants and mounts, none of which outlives
-    /// the kernel: /run is the place for it, and syncing it there costs nothing.
+    /// The journal of what sessions have and are to have (docs/recovery.md). Containers do not outlive the kernel: in
+    /// /run syncing it costs nothing. On a disk, sessions outlive a reboot, and wait for new containers.
     pub journal: PathBuf,
     /// Where the user's own profiles are, a file `NAME.toml` each. It may be missing.
     pub profiles: PathBuf,

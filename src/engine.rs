@@ -12,10 +12,10 @@ use vinput::Reaper;
 
 use crate::config::Config;
 use crate::events::Events;
+use crate::fault;
 use crate::follow::Following;
-use crate::metrics;
 use crate::session::Error;
-use crate::session::journal::{Journal, JournalError};
+use crate::session::journal::{self, Earlier, Journal, JournalError};
 
 /// The daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum StartError {
     /// The staging file system could not be mounted.
     #[error("no staging file system for device nodes")]
     Stage(#[source] StagingError),
-    /// The journal could not be opened.
+    /// The journal could not be read or written.
     #[error("no journal")]
     Journal(#[source] JournalError),
     /// The thread that closes devices could not be started.
@@ -47,6 +47,8 @@ pub struct Engine {
     pub reaper: Reaper,
     /// What is being done, in case we do not live to finish it.
     pub journal: Journal,
+    /// What an earlier daemon left there.
+    pub(crate) earlier: Earlier,
     /// What happened, for whoever watches.
     pub events: Arc<Events>,
     grants: Result<Grants, String>,
@@ -58,26 +60,27 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Takes possession of the host: mounts the staging file system, chooses how devices are granted, opens the
-    /// journal.
+    /// Takes possession of the host: reads what an earlier daemon left, mounts the staging file system, chooses how
+    /// devices are granted.
     ///
     /// # Errors
     ///
     /// [`StartError`]. A kernel on which nothing can be granted is no reason not to start: see
     /// [`Engine::grants`].
     pub fn start(config: Config) -> Result<Self, StartError> {
+        // First: with a journal that a newer daemon wrote, nothing is touched.
+        let earlier = journal::read(&config.journal).map_err(StartError::Journal)?;
+        fault::point("recover.read");
         let staging = Staging::mount(&config.stage).map_err(StartError::Stage)?;
-        let journal = Journal::open(&config.journal).map_err(StartError::Journal)?;
-        metrics::recovered(journal.recovered().len());
-        for unfinished in journal.recovered() {
-            tracing::warn!(%unfinished, "an earlier daemon ended during this; its traces are removed");
-        }
+        fault::point("recover.staged");
+        let journal = Journal::go_on(&config.journal, &earlier).map_err(StartError::Journal)?;
         let grants = choose_grants();
         let engine = Self {
             config,
             staging,
             reaper: Reaper::new().map_err(StartError::Reaper)?,
             journal,
+            earlier,
             events: Arc::default(),
             grants,
             claims: Mutex::default(),

@@ -76,6 +76,17 @@ pub enum What {
         /// Its slot.
         slot: u8,
     },
+    /// An earlier daemon was killed, and this was left of the session; it is taken away.
+    Cleaned(Cleaned),
+    /// The session of an earlier daemon is back.
+    Recovered {
+        /// Its container, if that still runs.
+        container: Option<String>,
+        /// The slots whose devices are plugged again.
+        devices: Vec<u8>,
+        /// The slots whose devices wait for a container.
+        waiting: Vec<u8>,
+    },
     /// A program told a device to do something. Not kept: it has no id.
     Feedback {
         /// The device's slot.
@@ -83,6 +94,23 @@ pub enum What {
         /// What.
         feedback: Feedback,
     },
+}
+
+/// How much was left of a session by a daemon that was killed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cleaned {
+    /// Device nodes.
+    pub nodes: usize,
+    /// Records of udev's database.
+    pub records: usize,
+    /// Entries in its index of tags.
+    pub tags: usize,
+    /// Mounts in containers that the session has no more.
+    pub mounts: usize,
+    /// Links to nodes in them.
+    pub links: usize,
+    /// Directories that were made in them.
+    pub directories: usize,
 }
 
 impl What {
@@ -96,6 +124,8 @@ impl What {
             Self::Plugged { .. } => "plugged",
             Self::PlugFailed { .. } => "plug-failed",
             Self::Unplugged { .. } => "unplugged",
+            Self::Cleaned(_) => "cleaned",
+            Self::Recovered { .. } => "recovered",
             Self::Feedback { .. } => "feedback",
         }
     }

@@ -18,7 +18,11 @@ const UNPLUG_SECONDS: &str = "hotseat_unplug_seconds";
 const FAILURES: &str = "hotseat_failures_total";
 const FRAMES: &str = "hotseat_frames_total";
 const FEEDBACK: &str = "hotseat_feedback_total";
-const RECOVERED: &str = "hotseat_recovered_total";
+const INTERRUPTED: &str = "hotseat_recovery_interrupted_total";
+const CLEANED: &str = "hotseat_recovery_cleaned_total";
+const BROUGHT_BACK: &str = "hotseat_recovery_sessions_total";
+const REPLUGGED: &str = "hotseat_recovery_devices_total";
+const CORRUPT: &str = "hotseat_recovery_corrupt_journals_total";
 const SESSIONS: &str = "hotseat_sessions";
 const DEVICES: &str = "hotseat_devices";
 const GRANTS: &str = "hotseat_grants";
@@ -50,7 +54,14 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_counter!(FAILURES, "Requests to a session that failed, by the problem's code");
     describe_counter!(FRAMES, "Frames of input written to devices");
     describe_counter!(FEEDBACK, "Times a program told a device to do something");
-    describe_counter!(RECOVERED, "Plugs and unplugs that an earlier daemon did not end");
+    describe_counter!(INTERRUPTED, "What an earlier daemon had begun and not ended");
+    describe_counter!(CLEANED, "What an earlier daemon had left behind");
+    describe_counter!(
+        BROUGHT_BACK,
+        "Sessions of an earlier daemon, by whether their container is theirs again"
+    );
+    describe_counter!(REPLUGGED, "Devices of an earlier daemon, by whether they are plugged again");
+    describe_counter!(CORRUPT, "Journals that made no sense");
     describe_gauge!(SESSIONS, "Sessions, with and without a container");
     describe_gauge!(DEVICES, "Plugged devices");
     describe_gauge!(GRANTS, "Device numbers granted to containers");
@@ -109,7 +120,21 @@ pub(crate) fn feedback() {
     counter!(FEEDBACK).increment(1);
 }
 
-/// An earlier daemon did not end so many plugs and unplugs.
-pub(crate) fn recovered(count: usize) {
-    counter!(RECOVERED).increment(count as u64);
+/// What an earlier daemon left: so much was under way, and its journal could be read or not.
+pub(crate) fn found(interrupted: usize, is_corrupt: bool) {
+    counter!(INTERRUPTED).increment(interrupted as u64);
+    counter!(CORRUPT).increment(u64::from(is_corrupt));
+}
+
+/// So much of a kind of thing was taken away that an earlier daemon had left.
+pub(crate) fn cleaned(what: &'static str, count: usize) {
+    counter!(CLEANED, "what" => what).increment(count as u64);
+}
+
+/// A session of an earlier daemon is back.
+pub(crate) fn brought_back(session: &Session) {
+    let container = if session.container.is_some() { "yes" } else { "no" };
+    counter!(BROUGHT_BACK, "container" => container).increment(1);
+    counter!(REPLUGGED, "plugged" => "yes").increment(session.devices.len() as u64);
+    counter!(REPLUGGED, "plugged" => "no").increment(session.waiting.len() as u64);
 }

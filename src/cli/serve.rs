@@ -19,6 +19,7 @@ use crate::config::{Config, DEFAULT_SOCKET};
 use crate::engine::Engine;
 use crate::follow;
 use crate::metrics;
+use crate::recovery;
 use crate::session::Sessions;
 
 #[derive(Debug, Args)]
@@ -68,6 +69,7 @@ async fn run(config: Config) -> Result<()> {
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
+    recovery::recover(&sessions).await;
     let followers = follow::start(&sessions);
     notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");

@@ -30,6 +30,21 @@ pub(crate) fn find(name: &str) -> Option<u32> {
     first_process(&path)
 }
 
+/// Removes the cgroups of sandboxes that have ended and whose launcher was killed, and says how many.
+pub(crate) fn sweep() -> usize {
+    let Ok(root) = Cgroup::root() else { return 0 };
+    let all = root.path().join("hotseat");
+    let cgroups = std::fs::read_dir(&all).into_iter().flatten().flatten();
+    let is_cgroup = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    // One with processes in it stays.
+    let removed = cgroups
+        .filter(is_cgroup)
+        .filter(|cgroup| std::fs::remove_dir(cgroup.path()).is_ok())
+        .count();
+    let _ = std::fs::remove_dir(&all);
+    removed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

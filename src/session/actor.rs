@@ -21,7 +21,8 @@ use vinput::Closing;
 use super::callers::{Callers, Failures, counted};
 use super::error::Error;
 use super::handle::{Reply, Request};
-use super::plan::{Action, ClientId, Condition, Outcome, Plan};
+use super::journal::{Journal, JournalError};
+use super::plan::{Action, ClientId, Condition, Number, Outcome, Plan};
 use super::plug::{self, Spec};
 use super::state::{LAST_SLOT, State};
 use super::view::{Device, Session};
@@ -89,6 +90,7 @@ impl Actor {
 
     pub(super) async fn run(mut self) {
         loop {
+            self.expire().await;
             self.begin();
             tokio::select! {
                 request = self.requests.recv() => match request {
@@ -113,18 +115,22 @@ impl Actor {
         let _ = self.blocking(|engine, state| door::close(engine, state).1).await;
     }
 
+    /// Withdraws what no client has come back for.
+    async fn expire(&mut self) {
+        for slot in self.plan.expire(Instant::now()) {
+            info!(session = self.name, slot, "no client came back in time");
+            self.withdrawn(slot).await;
+        }
+    }
+
     /// Begins the next step, if there is one and none is under way.
     fn begin(&mut self) {
-        let now = Instant::now();
-        for slot in self.plan.expire(now) {
-            info!(session = self.name, slot, "no client came back in time");
-        }
         if self.step.is_some() {
             return;
         }
         let Some(mut state) = self.state.take() else { return };
         let engine = Arc::clone(&self.engine);
-        self.step = match self.plan.next(now) {
+        self.step = match self.plan.next(Instant::now()) {
             Some(Action::Plug { slot, wanted, .. }) => {
                 let closing = self.closings.remove(&slot);
                 Some(spawn_blocking(move || {
@@ -239,17 +245,25 @@ impl Actor {
                 let _ = reply.send(counted("move", moved.map(|()| view)));
             }
             Request::Plug { slot, spec, reply } => self.plug(slot, spec, reply),
-            Request::Declare { slot, spec, client, reply } => match in_range(slot) {
-                Ok(()) => {
-                    let number = self.plan.want(slot, spec, client);
-                    self.callers.declare(slot, number, reply);
+            Request::Declare { slot, spec, client, reply } => {
+                match self.declare(slot, spec, client).await {
+                    Ok(number) => self.callers.declare(slot, number, reply),
+                    Err(error) => {
+                        let _ = reply.send(counted("plug", Err(error)));
+                    }
                 }
-                Err(error) => {
-                    let _ = reply.send(counted("plug", Err(error)));
+            }
+            Request::BringBack { devices, reply } => {
+                let gone = ClientId::new();
+                for (slot, (spec, of_client)) in devices {
+                    self.plan.want(slot, spec, of_client.then_some(gone));
                 }
-            },
+                self.plan.client_lost(gone, Instant::now() + self.grace);
+                let _ = reply.send(Ok(()));
+            }
             Request::Unplug { slot, reply } => {
                 if self.plan.unwant(slot) {
+                    self.withdrawn(slot).await;
                     self.callers.unplug(slot, reply);
                 } else {
                     let empty = Error::SlotEmpty { session: self.name.clone(), slot };
@@ -287,6 +301,49 @@ impl Actor {
                 let _ = reply.send(counted("plug", Err(error)));
             }
         }
+    }
+
+    /// What a slot is to have. The journal has it when this returns, so that it outlives us.
+    async fn declare(
+        &mut self,
+        slot: u8,
+        spec: Spec,
+        client: Option<ClientId>,
+    ) -> Result<Number, Error> {
+        in_range(slot)?;
+        let known = spec.known();
+        let before = self.plan.declaration(slot).map(|(spec, of_client)| (spec.known(), of_client));
+        let number = self.plan.want(slot, spec, client);
+        let of_client = self.plan.declaration(slot).is_some_and(|(_, of_client)| of_client);
+        if before == Some((known.clone(), of_client)) {
+            return Ok(number);
+        }
+        let note = move |journal: &Journal, session: &str| {
+            journal.declared(session, slot, known, of_client)
+        };
+        match self.note(note).await {
+            Ok(()) => Ok(number),
+            Err(error) => {
+                self.plan.unwant(slot);
+                Err(Error::Journal(error))
+            }
+        }
+    }
+
+    /// A slot is to be empty. A journal that cannot be written does not keep a device plugged.
+    async fn withdrawn(&mut self, slot: u8) {
+        unplug::note(self.note(move |journal, session| journal.withdrawn(session, slot)).await);
+    }
+
+    /// Writes to the journal, which waits for the disk.
+    async fn note(
+        &mut self,
+        note: impl FnOnce(&Journal, &str) -> Result<(), JournalError> + Send + 'static,
+    ) -> Result<(), JournalError> {
+        let (engine, session) = (Arc::clone(&self.engine), self.name.clone());
+        let noted = spawn_blocking(move || note(&engine.journal, &session)).await;
+        // A panic there is a bug, and no reason to end the session.
+        noted.unwrap_or(Ok(()))
     }
 
     /// The slot asked for, or the lowest free one.
@@ -364,12 +421,15 @@ impl Actor {
     /// Takes everything away. There is no state after that, which ends the actor.
     async fn remove(&mut self) -> Result<(), Error> {
         self.finish().await;
-        let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
+        let closed = self.blocking(door::remove).await;
         let deleted = match self.state.take() {
-            Some(State { dir, shown, .. }) => {
+            Some(State { dir, shown, name, .. }) => {
+                let engine = Arc::clone(&self.engine);
                 let delete = move || {
                     drop(shown);
-                    dir.delete().map_err(Error::Stage)
+                    let deleted = dir.delete().map_err(Error::Stage);
+                    door::removed(&engine, &name);
+                    deleted
                 };
                 spawn_blocking(delete).await.unwrap_or(Err(Error::Lost))
             }
@@ -382,7 +442,7 @@ impl Actor {
     async fn container_ended(&mut self) {
         self.container_end = None;
         self.finish().await;
-        let closed = self.blocking(|engine, state| door::close(engine, state).1).await;
+        let closed = self.blocking(|engine, state| door::leave(engine, state).1).await;
         self.plan.closed();
         match closed {
             Ok(()) => {
@@ -433,6 +493,7 @@ fn guarded<T>(
         // A bug.
         tracing::error!(session = state.name, "a step panicked; the session is closed");
         let (_, _) = door::close(engine, state);
+        unplug::note(engine.journal.lost(&state.name));
         let _ = state.dir.clear();
         Err(Error::Lost)
     })

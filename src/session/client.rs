@@ -1,7 +1,6 @@
 //! A client of a session: who sends input, for as long as the connection lasts.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::error::Error;
 use super::handle::{Handle, Request};
@@ -21,9 +20,7 @@ pub struct Client {
 
 impl Client {
     pub(super) fn new(handle: Handle) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = ClientId(NEXT.fetch_add(1, Relaxed));
-        Self { handle, id, touched: BTreeSet::new() }
+        Self { handle, id: ClientId::new(), touched: BTreeSet::new() }
     }
 
     /// Declares what a slot should have, as long as this client is there. What programs told a device that is there

@@ -10,10 +10,12 @@ use vinput::Node;
 
 use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
+use super::journal::{End, Intent, Operation};
 use super::state::State;
 use super::unplug;
 use crate::engine::{Engine, chain};
 use crate::events::What;
+use crate::fault;
 use crate::runtime::ContainerRef;
 
 /// An open door.
@@ -70,7 +72,7 @@ pub(super) fn open(
 ) -> Result<bool, Error> {
     // Its end may not have been noticed yet.
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
-        close(engine, state).1?;
+        leave(engine, state).1?;
     }
     if let Some(door) = &mut state.door {
         // It was told before, by another name: by the hook of its start, by its user, by a label.
@@ -84,6 +86,7 @@ pub(super) fn open(
         });
     }
     engine.claim(&state.name, &container)?;
+    fault::point("attach.claimed");
     match open_claimed(engine, state, reference, container) {
         Ok(door) => {
             state.database.set_owner(door.announcer.credentials());
@@ -112,9 +115,9 @@ fn open_claimed(
     if state.dir.is_inherited() && !is_shown(state, &container)? {
         renew(state)?;
     }
+    fault::point("attach.opened");
     // Last: it is the step that shows in the container.
-    let attached = announcer.attach(&container, &state.dir).map_err(Error::Attach);
-    let attachment = match attached {
+    let attachment = match mount(engine, state, &announcer, &reference, &container) {
         Ok(attachment) => attachment,
         Err(error) => {
             // Some of it may have shown for a moment. The first error is the one to report.
@@ -142,6 +145,68 @@ fn is_shown(state: &State, container: &Container) -> Result<bool, Error> {
 /// of what comes next (docs/security.md).
 fn renew(state: &mut State) -> Result<(), Error> {
     state.dir.renew().and_then(|()| state.shown.renew(&state.dir)).map_err(Error::Stage)
+}
+
+/// Shows the session's directories in the container. Which directories are made for that is journaled before, so that
+/// whoever takes the mounts away knows.
+fn mount(
+    engine: &Engine,
+    state: &State,
+    announcer: &Announcer,
+    reference: &ContainerRef,
+    container: &Container,
+) -> Result<Attachment, Error> {
+    let (journal, session) = (&engine.journal, &state.name);
+    let spots = examine(container, Some(state.dir.path())).map_err(Error::Attach)?;
+    let missing = spots.iter().filter(|spot| matches!(spot.found, Ok(Found::Nothing)));
+    let missing = missing.map(|spot| spot.path.to_owned());
+    let attached = journal.attached(session, reference, &container.identity(), missing);
+    let made = attached.made.clone();
+    journal.intend(session, Intent::Attach(attached)).map_err(Error::Journal)?;
+    fault::point("attach.intended");
+    match announcer.attach(container, &state.dir) {
+        Ok(mut attachment) => {
+            attachment.also_made(&made);
+            fault::point("attach.mounted");
+            unplug::note(journal.end(session, Operation::Attach, End::Done));
+            fault::point("attach.ended");
+            Ok(attachment)
+        }
+        Err(error) => {
+            unplug::note(journal.end(session, Operation::Attach, End::RolledBack));
+            Err(Error::Attach(error))
+        }
+    }
+}
+
+/// Closes the door of a container that has ended, or is to be left. What the session should have waits for the next one.
+pub(super) fn leave(
+    engine: &Engine,
+    state: &mut State,
+) -> (Option<(ContainerRef, Container)>, Result<(), Error>) {
+    unplug::note(engine.journal.intend(&state.name, Intent::Leave));
+    fault::point("leave.intended");
+    let closed = close(engine, state);
+    let end = if closed.1.is_ok() { End::Done } else { End::Incomplete };
+    unplug::note(engine.journal.end(&state.name, Operation::Leave, end));
+    fault::point("leave.ended");
+    closed
+}
+
+/// Closes the door for good: the session is to be gone.
+pub(super) fn remove(engine: &Engine, state: &mut State) -> Result<(), Error> {
+    unplug::note(engine.journal.intend(&state.name, Intent::Remove));
+    fault::point("remove.intended");
+    let closed = close(engine, state).1;
+    fault::point("remove.closed");
+    closed
+}
+
+/// Notes that it is, with its directories.
+pub(super) fn removed(engine: &Engine, session: &str) {
+    fault::point("remove.deleted");
+    unplug::note(engine.journal.end(session, Operation::Remove, End::Done));
+    fault::point("remove.ended");
 }
 
 /// Says beforehand why the session could not go to that container, as far as that can be seen.
@@ -180,7 +245,7 @@ pub(super) fn close(
     let mut result = Ok(());
     let mut closings = Vec::new();
     for slot in slots {
-        match unplug::unplug(engine, state, slot) {
+        match unplug::take_out(engine, state, slot) {
             Ok(closing) => closings.push(closing),
             Err(error) => result = result.and(Err(error)),
         }
@@ -188,6 +253,7 @@ pub(super) fn close(
     for closing in closings {
         closing.wait();
     }
+    fault::point("leave.unplugged");
     let mut closed = None;
     if let Some(door) = state.door.take() {
         let Door { reference, container, attachment, .. } = door;
@@ -199,11 +265,13 @@ pub(super) fn close(
             let revoked = grants.revoke_all(&container);
             result = result.and(revoked.map_err(Error::Grant));
         }
+        fault::point("leave.revoked");
         let ended = !container.is_running();
         match attachment.detach(&container) {
             Err(error) if !ended => result = result.and(Err(Error::Attach(error))),
             _ => {}
         }
+        fault::point("leave.unmounted");
         result = result.and(renew(state));
         // Last: until then it is not to be another session's.
         engine.release(&state.name);

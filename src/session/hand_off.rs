@@ -7,10 +7,12 @@
 use device_gate::Container;
 
 use super::error::Error;
+use super::journal::{End, Intent, Operation};
 use super::plug::Spec;
 use super::state::State;
-use super::{door, plug};
+use super::{door, plug, unplug};
 use crate::engine::{Engine, chain};
+use crate::fault;
 use crate::runtime::ContainerRef;
 
 /// Moves the session, and plugs these into its slots there. When that fails it is back in the old container, with its
@@ -24,12 +26,29 @@ pub(super) fn hand_off(
 ) -> Result<(), Error> {
     // What can be known beforehand disturbs nobody.
     door::check(engine, state, &reference, &container)?;
-    let (old, closed) = door::close(engine, state);
+    engine.journal.intend(&state.name, Intent::Move).map_err(Error::Journal)?;
+    fault::point("move.intended");
+    let moved = hand_over(engine, state, reference, container, devices);
+    let end = if moved.is_ok() { End::Done } else { End::RolledBack };
+    unplug::note(engine.journal.end(&state.name, Operation::Move, end));
+    fault::point("move.ended");
+    moved
+}
+
+fn hand_over(
+    engine: &Engine,
+    state: &mut State,
+    reference: ContainerRef,
+    container: Container,
+    devices: &[(u8, Spec)],
+) -> Result<(), Error> {
+    let (old, closed) = door::leave(engine, state);
+    fault::point("move.left");
     // What could not be taken away may be used there still.
     closed.map_err(|error| not_moved(state, error))?;
 
     let Err(error) = settle(engine, state, reference, container, devices) else { return Ok(()) };
-    let (_, closed) = door::close(engine, state);
+    let (_, closed) = door::leave(engine, state);
     let back = closed.and_then(|()| match old {
         Some((reference, container)) => settle(engine, state, reference, container, devices),
         None => Ok(()),
@@ -37,7 +56,7 @@ pub(super) fn hand_off(
     if let Err(error) = back {
         let (session, error) = (&state.name, chain(&error));
         tracing::warn!(session, error, "the session has no container now");
-        let _ = door::close(engine, state);
+        let _ = door::leave(engine, state);
     }
     Err(not_moved(state, error))
 }
@@ -51,6 +70,7 @@ fn settle(
     devices: &[(u8, Spec)],
 ) -> Result<(), Error> {
     door::open(engine, state, reference, container)?;
+    fault::point("move.opened");
     for (slot, spec) in devices {
         plug::plug(engine, state, *slot, spec.clone())?;
     }

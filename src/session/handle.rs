@@ -1,5 +1,6 @@
 //! The way to a session's actor.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use device_gate::Container;
@@ -36,6 +37,8 @@ pub(super) enum Request {
     Plug { slot: Option<u8>, spec: Spec, reply: Reply<Device> },
     /// Any time: what cannot be plugged now may be later.
     Declare { slot: u8, spec: Spec, client: Option<ClientId>, reply: Reply<Declared> },
+    /// At first: what an earlier daemon has promised, and whether to a client.
+    BringBack { devices: BTreeMap<u8, (Spec, bool)>, reply: Reply<()> },
     /// While the slot has a device, or is to have one.
     Unplug { slot: u8, reply: Reply<Option<Closing>> },
     /// Any time; the last request.

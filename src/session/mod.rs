@@ -28,4 +28,5 @@ pub use client::Client;
 pub(crate) use device::Device;
 pub use error::Error;
 pub use plug::Spec;
+pub(crate) use registry::Returning;
 pub use registry::{New, Sessions, Start};

@@ -6,6 +6,7 @@
 //! that nobody has begun yet cancel each other out.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How often a plug is tried whose failures are all passing ones.
@@ -21,6 +22,14 @@ pub(super) struct Number(u64);
 /// Who comes and goes: a connection that declares devices for as long as it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClientId(pub(super) u64);
+
+impl ClientId {
+    /// One that nobody has had.
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Relaxed))
+    }
+}
 
 /// For how long a declaration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,6 +271,12 @@ impl<W: Clone + PartialEq> Plan<W> {
             Some(wanted) if wanted.number == number => wanted.failed.then_some(Verdict::Failed),
             _ => Some(Verdict::Withdrawn),
         }
+    }
+
+    /// What a slot should have, and whether only as long as its client is there.
+    pub(super) fn declaration(&self, slot: u8) -> Option<(&W, bool)> {
+        let wanted = self.slots.get(&slot)?.wanted.as_ref()?;
+        Some((&wanted.what, wanted.owner != Owner::Nobody))
     }
 
     /// Whether this is what the slot should have.

@@ -12,11 +12,12 @@ use super::device::Device;
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
-use super::journal::{End, Operation};
+use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
 use super::{unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
+use crate::fault;
 use crate::profiles::Profile;
 use crate::{metrics, problem};
 
@@ -27,6 +28,14 @@ pub struct Spec {
     pub profile: Profile,
     /// Its name; the profile's if not given.
     pub name: Option<DeviceName>,
+}
+
+impl Spec {
+    /// What the journal knows it by.
+    pub(super) fn known(&self) -> Known {
+        let name = self.name.as_ref().map(ToString::to_string);
+        Known { profile: self.profile.name().to_owned(), name }
+    }
 }
 
 /// Plugs a device into a slot, which is empty. On an error everything that was done is undone. Watchers are told either
@@ -63,7 +72,9 @@ fn plug_journaled(
     engine.grants().map_err(Error::GrantsUnavailable)?;
 
     let journal = &engine.journal;
-    journal.intend(Operation::Plug, &state.name, slot).map_err(Error::Journal)?;
+    fault::point("plug.begin");
+    journal.intend(&state.name, Intent::Plug(slot, spec.known())).map_err(Error::Journal)?;
+    fault::point("plug.intended");
     match plug_slot(engine, state, slot, spec) {
         Ok(plugged) => {
             let took = plugged.timings.total();
@@ -71,11 +82,12 @@ fn plug_journaled(
             state.inputs.add(&plugged);
             state.slots.insert(slot, plugged);
             // It is plugged, whatever the journal says.
-            unplug::note(journal.end(Operation::Plug, &state.name, slot, End::Done));
+            unplug::note(journal.end(&state.name, Operation::Plug, End::Done));
+            fault::point("plug.ended");
             Ok(took)
         }
         Err(error) => {
-            unplug::note(journal.end(Operation::Plug, &state.name, slot, End::RolledBack));
+            unplug::note(journal.end(&state.name, Operation::Plug, End::RolledBack));
             Err(error)
         }
     }
@@ -91,6 +103,7 @@ fn plug_slot(engine: &Engine, state: &State, slot: u8, spec: Spec) -> Result<Plu
     };
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &profile, &name)?);
+    fault::point("plug.created");
     let parts = match read_parts(engine, door, &profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
@@ -99,6 +112,7 @@ fn plug_slot(engine: &Engine, state: &State, slot: u8, spec: Spec) -> Result<Plu
         }
     };
     timings.done("created");
+    fault::point("plug.read");
 
     let mut plugged = Plugged {
         slot,
@@ -186,14 +200,19 @@ fn axes(profile: &vinput::Profile) -> impl Iterator<Item = Axis> {
 fn appear(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), Error> {
     grant(engine, state, plugged)?;
     plugged.timings.done("granted");
+    fault::point("plug.granted");
     record(state, plugged)?;
     plugged.timings.done("recorded");
+    fault::point("plug.recorded");
     place(engine, state, plugged)?;
     plugged.timings.done("placed");
+    fault::point("plug.placed");
     announce(engine, state, plugged)?;
     plugged.timings.done("announced");
+    fault::point("plug.announced");
     plugged.verified = verify::verify(state.door()?, plugged)?;
     plugged.timings.done("verified");
+    fault::point("plug.verified");
     Ok(())
 }
 
@@ -213,6 +232,7 @@ fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
                 Access::READ | Access::WRITE,
             )
             .map_err(Error::Grant)?;
+        fault::point("plug.granted-one");
     }
     Ok(())
 }
@@ -224,6 +244,7 @@ fn record(state: &State, plugged: &Plugged) -> Result<(), Error> {
     }
     for part in &plugged.parts {
         state.database.write(&part.forged).map_err(Error::Database)?;
+        fault::point("plug.recorded-one");
     }
     Ok(())
 }
@@ -241,7 +262,9 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
             gid,
         };
         state.dir.place(&new).map_err(Error::Node)?;
+        fault::point("plug.placed-one");
         door.link(node)?;
+        fault::point("plug.linked-one");
     }
     Ok(())
 }
@@ -253,6 +276,7 @@ fn announce(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(),
     for part in &plugged.parts {
         announcer.add(&part.forged)?;
         plugged.announced += 1;
+        fault::point("plug.announced-one");
     }
     for part in plugged.parts.iter().filter(|part| part.forged.is_bound()) {
         announcer.bind(&part.forged, engine.stamp().map_err(Error::Stamp)?)?;

@@ -13,12 +13,15 @@ use super::client::Client;
 use super::error::Error;
 use super::handle::{Handle, Request};
 use super::inputs::Inputs;
+use super::journal::{End, Intent, Operation};
 use super::plug::Spec;
 use super::state::State;
+use super::unplug;
 use super::view::{Declared, Device, Session};
 use crate::cdi::{self, Hook};
 use crate::engine::Engine;
 use crate::events::What;
+use crate::fault;
 use crate::runtime::{ContainerRef, ResolveError};
 use crate::sandbox;
 
@@ -42,6 +45,19 @@ pub struct New<'a> {
     pub container: Option<&'a str>,
     /// How long a device outlives the client that declared it; as configured if not given.
     pub grace: Option<Duration>,
+}
+
+/// A session of an earlier daemon that is to come back.
+#[derive(Debug)]
+pub(crate) struct Returning {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its container, if that still runs.
+    pub(crate) container: Option<(ContainerRef, Container)>,
+    /// What its slots are to have, and whether that was a client's.
+    pub(crate) devices: BTreeMap<u8, (Spec, bool)>,
+    /// How long devices outlive their client; as configured if nothing was said.
+    pub(crate) grace: Option<Duration>,
 }
 
 /// All sessions of the daemon.
@@ -78,13 +94,17 @@ impl Sessions {
         let handle = self.start(name, grace).await?;
         let added = async {
             self.write_cdi(name).await?;
+            fault::point("add.cdi");
             match reference {
                 Some(reference) => self.attach_to(&handle, reference).await,
                 None => Ok(handle.view()),
             }
         };
         match added.await {
-            Ok(session) => Ok(session),
+            Ok(session) => {
+                self.note_added(name).await;
+                Ok(session)
+            }
             Err(error) => {
                 // A session that was to have a container and got none is no session.
                 self.remove_unused(name, &handle).await?;
@@ -106,14 +126,59 @@ impl Sessions {
         tokio::task::spawn_blocking(write).await.map_err(|_| Error::Lost)?.map_err(Error::Cdi)
     }
 
-    /// Makes a session. One at a time: what is asked of other sessions meanwhile does not wait for it.
+    /// Notes in the journal that a session is there, with the container that it was to have.
+    async fn note_added(&self, name: &str) {
+        let (engine, name) = (Arc::clone(&self.engine), name.to_owned());
+        let note = move || {
+            unplug::note(engine.journal.end(&name, Operation::Add, End::Done));
+            fault::point("add.ended");
+        };
+        let _ = tokio::task::spawn_blocking(note).await;
+    }
+
+    /// Makes a session.
     async fn start(&self, name: &str, grace: Option<Duration>) -> Result<Handle, Error> {
+        let grace_ms = grace.and_then(|grace| u64::try_from(grace.as_millis()).ok());
+        self.start_with(name, move |engine, name| {
+            engine.journal.intend(&name, Intent::Add { grace_ms }).map_err(Error::Journal)?;
+            fault::point("add.intended");
+            let made = make(engine, name.clone(), grace);
+            match &made {
+                Ok(_) => fault::point("add.made"),
+                Err(_) => unplug::note(engine.journal.end(&name, Operation::Remove, End::Done)),
+            }
+            made
+        })
+        .await
+    }
+
+    /// Makes a session that an earlier daemon had, with what it should have, and attaches it to its container, if that
+    /// still runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]. Of the attach it is told in the result.
+    pub(crate) async fn bring_back(&self, returning: Returning) -> Result<Session, Error> {
+        let Returning { name, container, devices, grace } = returning;
+        let handle = self.start_with(&name, move |engine, name| make(engine, name, grace)).await?;
+        handle.ask(|reply| Request::BringBack { devices, reply }).await?;
+        let Some((reference, container)) = container else { return Ok(handle.view()) };
+        attach_opened(&handle, reference, container, true).await.map(|(session, _)| session)
+    }
+
+    /// Starts the session that `make` makes. One at a time: what is asked of other sessions meanwhile does not wait for
+    /// it.
+    async fn start_with(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Engine, String) -> Result<State, Error> + Send + 'static,
+    ) -> Result<Handle, Error> {
         let _one_at_a_time = self.starting.lock().await;
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
         let (engine, owned) = (Arc::clone(&self.engine), name.to_owned());
-        let made = tokio::task::spawn_blocking(move || make(&engine, owned, grace)).await;
+        let made = tokio::task::spawn_blocking(move || make(&engine, owned)).await;
         let state = made.map_err(|_| Error::Lost)??;
         let handle = Handle::spawn(Arc::clone(&self.engine), state);
         self.engine.events.publish(name, What::SessionAdded);
@@ -157,8 +222,10 @@ impl Sessions {
             }
             Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
         };
-        if attached.is_err() && added {
-            self.remove_unused(name, &handle).await?;
+        match (&attached, added) {
+            (Ok(_), true) => self.note_added(name).await,
+            (Err(_), true) => self.remove_unused(name, &handle).await?,
+            (_, false) => {}
         }
         attached
     }
@@ -186,8 +253,10 @@ impl Sessions {
             Err(error) => return Err(error),
         };
         let attached = attach_opened(&handle, reference, container, true).await;
-        if attached.is_err() && made {
-            self.remove_unused(name, &handle).await?;
+        match (&attached, made) {
+            (Ok(_), true) => self.note_added(name).await,
+            (Err(_), true) => self.remove_unused(name, &handle).await?,
+            (_, false) => {}
         }
         attached.map(|(_, is_new)| is_new)
     }
@@ -323,11 +392,13 @@ impl Sessions {
 /// The directories of a new session. Nothing is left when that fails.
 fn make(engine: &Engine, name: String, grace: Option<Duration>) -> Result<State, Error> {
     let dir = engine.staging.session(&name).map_err(Error::Stage)?;
+    fault::point("add.staged");
     let shown = Database::open(&dir.udev_path())
         .map_err(Error::Database)
         .and_then(|database| Ok((database, dir.show().map_err(Error::Stage)?)));
     match shown {
         Ok((database, shown)) => {
+            fault::point("add.shown");
             let (slots, inputs) = (BTreeMap::new(), Inputs::default());
             let grace = grace.unwrap_or(Duration::from_secs(engine.config.grace_seconds.into()));
             Ok(State { name, shown, dir, database, door: None, slots, inputs, grace })

@@ -4,23 +4,35 @@ use device_gate::Device as DeviceNumber;
 use vinput::Closing;
 
 use super::error::Error;
-use super::journal::{End, JournalError, Operation};
+use super::journal::{End, Intent, JournalError, Operation};
 use super::state::{Plugged, State};
 use crate::engine::{Engine, chain};
 use crate::events::What;
+use crate::fault;
 
 /// Unplugs the device of a slot. For the container it is gone when this returns; the kernel may still be
 /// closing it, which [`Closing`] waits for. A journal that cannot be written does not keep a device plugged.
 pub(super) fn unplug(engine: &Engine, state: &mut State, slot: u8) -> Result<Closing, Error> {
+    if !state.slots.contains_key(&slot) {
+        return Err(Error::SlotEmpty { session: state.name.clone(), slot });
+    }
+    let journal = &engine.journal;
+    note(journal.intend(&state.name, Intent::Unplug(slot)));
+    fault::point("unplug.intended");
+    let result = take_out(engine, state, slot);
+    let end = if result.is_ok() { End::Done } else { End::Incomplete };
+    note(journal.end(&state.name, Operation::Unplug, end));
+    fault::point("unplug.ended");
+    result
+}
+
+/// The unplug itself, for whoever has journaled what it is a part of.
+pub(super) fn take_out(engine: &Engine, state: &mut State, slot: u8) -> Result<Closing, Error> {
     let Some(plugged) = state.slots.remove(&slot) else {
         return Err(Error::SlotEmpty { session: state.name.clone(), slot });
     };
     state.inputs.remove(slot);
-    let journal = &engine.journal;
-    note(journal.intend(Operation::Unplug, &state.name, slot));
     let (closing, result) = take_away(engine, state, plugged);
-    let end = if result.is_ok() { End::Done } else { End::Incomplete };
-    note(journal.end(Operation::Unplug, &state.name, slot, end));
     engine.events.publish(&state.name, What::Unplugged { slot });
     result.map(|()| closing)
 }
@@ -49,9 +61,12 @@ pub(super) fn take_away(
     for node in plugged.nodes() {
         if let Some(door) = &state.door {
             keep_first(door.unlink(node));
+            fault::point("unplug.unlinked-one");
         }
         keep_first(state.dir.remove_node(&node.devname).map_err(Error::Node));
+        fault::point("unplug.removed-one");
     }
+    fault::point("unplug.removed");
     // Grants go before the device: its numbers are anybody's as soon as the kernel has let go of it.
     if let (Some(door), Ok(grants)) = (&state.door, engine.grants())
         && !door.container.shares_cgroup()
@@ -61,13 +76,16 @@ pub(super) fn take_away(
             keep_first(grants.revoke(&door.container, number).map_err(Error::Grant));
         }
     }
+    fault::point("unplug.revoked");
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.
     let Plugged { device, answering, parts, announced, bound, .. } = plugged;
     answering.stop();
     let closing = engine.reaper.close(device);
+    fault::point("unplug.closing");
     for part in parts.iter().rev() {
         keep_first(state.database.remove(&part.forged).map_err(Error::Database));
     }
+    fault::point("unplug.forgotten");
     if let Some(door) = &state.door {
         for part in parts[..announced].iter().rev() {
             let stamp = || engine.stamp().map_err(Error::Stamp);
@@ -77,5 +95,6 @@ pub(super) fn take_away(
             keep_first(stamp().and_then(|stamp| door.announcer.remove(&part.forged, stamp)));
         }
     }
+    fault::point("unplug.announced");
     (closing, result)
 }

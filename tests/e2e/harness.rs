@@ -129,10 +129,18 @@ impl Daemon {
     /// Starts the daemon's process (again), waits until it is ready, and returns the line in which it says so.
     pub(crate) fn launch(&mut self) -> String {
         let config = self.path("config.toml").display().to_string();
-        let mut program = Program::start_unlimited(&[&HOTSEAT, "serve", "--config", &config]);
+        // Whether it is killed somewhere is for `arm` to say.
+        let fault = format!("HOTSEAT_FAULT=@{}", self.path("fault").display());
+        let command = ["env", &fault, &*HOTSEAT, "serve", "--config", &config];
+        let mut program = Program::start_unlimited(&command);
         let ready = program.expect("ready");
         self.program = Some(program);
         ready
+    }
+
+    /// Waits for the end of the daemon, which it has come to by itself.
+    pub(crate) fn died(&mut self) {
+        self.program.take().unwrap().rest();
     }
 
     /// Stops the daemon in good order and starts it with more configuration.

@@ -204,7 +204,13 @@ fn links_that_a_killed_daemon_left_are_removed_by_its_successor() {
     let refused = container.try_sh(&format!("exec 3<>{hidraw}"));
     assert!(!refused.status.success());
     daemon.launch();
-    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    // The pad is plugged again, and has a link of its own.
+    let nodes = &daemon.json(&["session", "show", "s"])["devices"][0]["nodes"];
+    let paths = nodes.as_array().unwrap().iter().map(|node| node["path"].as_str().unwrap());
+    let hidraw: Vec<_> = paths.filter(|path| path.contains("hidraw")).collect();
+    assert_eq!(container.sh("ls -d /dev/hidraw*").lines().collect::<Vec<_>>(), hidraw);
+    container.sh(&format!("exec 3<>{}", hidraw[0]));
+    daemon.hotseat(&["unplug", "s", "0"]);
     assert_eq!(container.sh("ls -A /dev"), listing);
     assert_eq!(files(&daemon.path("stage")), [daemon.path("stage/s/udev/control")].into());
     daemon.plug("s", "dualsense");

@@ -30,6 +30,7 @@ mod pads;
 mod profiles;
 mod ready;
 mod receivers;
+mod recovery;
 mod references;
 mod sandbox;
 mod service;

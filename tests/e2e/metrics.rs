@@ -35,7 +35,7 @@ fn the_figures_say_what_was_done() {
         let labels = format!("operation=\"{operation}\",code=\"{code}\"");
         assert_eq!(figure(&format!("hotseat_failures_total{{{labels}}}")), 1.0);
     }
-    assert_eq!(figure("hotseat_recovered_total"), 0.0);
+    assert_eq!(figure("hotseat_recovery_interrupted_total"), 0.0);
 
     daemon.hotseat(&["unplug", "s", &pad.slot()]);
     let metrics = daemon.metrics();

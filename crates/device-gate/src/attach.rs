@@ -10,6 +10,7 @@
 mod error;
 mod examine;
 mod links;
+mod sweep;
 mod walk;
 
 use std::io;
@@ -25,6 +26,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 pub use self::error::AttachError;
 pub use self::examine::{Found, Spot, examine};
 pub use self::links::{link_node, unlink_node};
+pub use self::sweep::{Swept, find_mounts, sweep};
 use self::walk::{DirectoryId, hidden, id, open_directory, open_or_make, walk_error};
 use crate::container::{Container, Inside};
 use crate::staging::SessionDir;
@@ -46,18 +48,29 @@ struct Target {
 const LINKED: &str = "hotseat";
 const LINKED_PATH: &str = "/dev/hotseat";
 
+/// Each place: its path, its parent's, its name, and the session's directory that shows there.
+const PLACES: [(&str, &str, &str, &str); 3] = [
+    ("/dev/input", "dev", "input", "input"),
+    ("/run/udev", "run", "udev", "udev"),
+    (LINKED_PATH, "dev", LINKED, "dev"),
+];
+
 /// The places for a session whose directory is here; for no session in particular they are nobody's yet.
 fn targets(session: Option<&Path>) -> io::Result<Vec<Target>> {
-    let target = |path, parent, name, directory| -> io::Result<Target> {
+    let target = |(path, parent, name, directory)| -> io::Result<Target> {
         let staged = session.map(|session| stat(session.join(directory))).transpose()?;
         let staged = staged.map(|stat| (stat.st_dev, stat.st_ino));
         Ok(Target { path, parent, name, directory, staged })
     };
-    Ok(vec![
-        target("/dev/input", "dev", "input", "input")?,
-        target("/run/udev", "run", "udev", "udev")?,
-        target(LINKED_PATH, "dev", LINKED, "dev")?,
-    ])
+    PLACES.into_iter().map(target).collect()
+}
+
+/// Those of the paths that [`attach`] makes, as parent and name.
+fn made_by_attach(paths: &[String]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    PLACES
+        .into_iter()
+        .filter(|(path, ..)| paths.iter().any(|made| made == path))
+        .map(|(_, parent, name, _)| (parent, name))
 }
 
 impl Target {
@@ -140,6 +153,16 @@ impl Attachment {
     /// [`link_node`].
     pub fn no_links(&self) -> Option<&AttachError> {
         self.no_links.as_ref()
+    }
+
+    /// These directories go with the mounts, too: an earlier daemon made them. Others than those that [`attach`] makes
+    /// are passed over.
+    pub fn also_made(&mut self, paths: &[String]) {
+        for made in made_by_attach(paths) {
+            if !self.created.contains(&made) {
+                self.created.push(made);
+            }
+        }
     }
 
     /// Takes the mounts away again, and the directories that were made for them.
@@ -252,16 +275,20 @@ fn detach_all(inside: &Inside, attachment: &Attachment) -> Result<(), AttachErro
             }
         }
     }
-    if attachment.mounted.iter().any(|(path, _)| *path == LINKED_PATH)
-        && let Ok(dev) = open_directory(inside.root.as_fd(), "dev")
-    {
-        links::sweep(dev.as_fd());
+    if attachment.mounted.iter().any(|(path, _)| *path == LINKED_PATH) {
+        links::sweep_all(inside);
     }
-    for &(parent, name) in &attachment.created {
-        if let Ok(parent) = open_directory(inside.root.as_fd(), parent) {
-            // Best effort: the container may have put something there since.
-            let _ = unlinkat(&parent, name, AtFlags::REMOVEDIR);
-        }
-    }
+    remove_made(inside, &attachment.created);
     result
+}
+
+/// Removes directories that were made, and says how many.
+fn remove_made(inside: &Inside, made: &[(&'static str, &'static str)]) -> usize {
+    let removed = made.iter().filter(|(parent, name)| {
+        // Best effort: the container may have put something there since.
+        open_directory(inside.root.as_fd(), parent)
+            .and_then(|parent| unlinkat(&parent, *name, AtFlags::REMOVEDIR))
+            .is_ok()
+    });
+    removed.count()
 }

@@ -216,7 +216,7 @@ fn init_depth(pid: u32) -> Option<usize> {
 }
 
 /// When a process started, in clock ticks since boot (field 22 of proc_pid_stat(5)).
-fn started(pid: u32) -> Option<u64> {
+pub(crate) fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()

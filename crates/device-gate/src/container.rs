@@ -9,6 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readli
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::belonging::started;
 use crate::cgroup::{Cgroup, CgroupError, Cgroups};
 use crate::id_map::{IdMap, IdMapError};
 use crate::{sys, thread};
@@ -102,6 +103,7 @@ pub enum ContainerError {
 #[derive(Debug)]
 pub struct Container {
     pid: u32,
+    start_time: u64,
     pidfd: OwnedFd,
     root: OwnedFd,
     mount: OwnedFd,
@@ -161,6 +163,7 @@ impl Container {
 
         let container = Self {
             pid,
+            start_time: started(pid).ok_or(ContainerError::NotRunning { pid })?,
             pidfd,
             root,
             mount,
@@ -176,6 +179,34 @@ impl Container {
             shares_cgroup: false,
         };
         if container.is_running() { Ok(container) } else { Err(ContainerError::NotRunning { pid }) }
+    }
+
+    /// Opens the container that this was said of, if it still runs: without asking its runtime, which may have been
+    /// told to forget it, or be away.
+    ///
+    /// # Errors
+    ///
+    /// [`ContainerError::NotRunning`] when the process is another one, or the cgroup is; and as [`Container::open`].
+    pub fn open_again(identity: &Identity) -> Result<Self, ContainerError> {
+        let mut container = Self::open(identity.pid)?;
+        let not_running = ContainerError::NotRunning { pid: identity.pid };
+        if container.start_time != identity.start_time {
+            return Err(not_running);
+        }
+        container.take_cgroup(identity.cgroup.clone())?;
+        container.shares_cgroup = identity.shares_cgroup;
+        if container.cgroup.id() == identity.cgroup_id { Ok(container) } else { Err(not_running) }
+    }
+
+    /// What tells it from every other container of this boot.
+    pub fn identity(&self) -> Identity {
+        Identity {
+            pid: self.pid,
+            start_time: self.start_time,
+            cgroup: self.cgroup.path().to_owned(),
+            cgroup_id: self.cgroup.id(),
+            shares_cgroup: self.shares_cgroup,
+        }
     }
 
     /// The first process, as numbered here.
@@ -314,6 +345,21 @@ impl Container {
             hosts_dev: stat("/dev")?.st_dev,
         })
     }
+}
+
+/// What tells a container from every other of this boot, for a daemon that is started while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its first process, as numbered here.
+    pub pid: u32,
+    /// When that started, in clock ticks since boot (field 22 of proc_pid_stat(5)): a number is used again.
+    pub start_time: u64,
+    /// The directory of its cgroup.
+    pub cgroup: PathBuf,
+    /// The cgroup's id, which is never used again.
+    pub cgroup_id: u64,
+    /// [`Container::shares_cgroup`].
+    pub shares_cgroup: bool,
 }
 
 /// The inside of a container.

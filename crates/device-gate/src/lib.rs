@@ -53,12 +53,12 @@ pub use access::{Access, AccessError, Device, DeviceKind, Devices};
 pub use attach::{Attachment, attach, attach_nodes, link_node, unlink_node};
 pub use belonging::{find_cgroups, first_process};
 pub use cgroup::{Cgroup, CgroupError, Cgroups};
-pub use container::{Container, ContainerError};
+pub use container::{Container, ContainerError, Identity};
 pub use danger::{Danger, DangerError};
 pub use grants::{
     BackEnd, BackEndError, ChooseError, GrantError, Grants, PassedOver, SelfTestError,
 };
 pub use id_map::{IdMap, IdMapError};
 pub use policy::{Policy, PolicyError, Rule};
-pub use staging::{NewNode, SessionDir, Shown, ShownMount, Staging, StagingError};
+pub use staging::{Cleared, NewNode, SessionDir, Shown, ShownMount, Staging, StagingError};
 pub use starting::open_starting;

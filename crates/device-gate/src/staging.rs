@@ -21,6 +21,7 @@ mod error;
 mod session;
 mod shown;
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io;
@@ -35,7 +36,7 @@ use rustix::mount::{
 };
 
 pub use self::error::StagingError;
-pub use self::session::{NewNode, SessionDir};
+pub use self::session::{Cleared, NewNode, SessionDir};
 pub use self::shown::{Shown, ShownMount};
 use crate::access::Device;
 use crate::container::Container;
@@ -47,6 +48,7 @@ pub struct Staging {
     path: PathBuf,
     /// Held while the node of a probe is there.
     probing: Mutex<()>,
+    cleared: BTreeMap<String, Cleared>,
     _lock: File,
 }
 
@@ -64,14 +66,40 @@ impl Staging {
         let lock = lock(&path.with_extension("lock"), path)?;
         // Nothing but the sessions' directories is in here.
         mount_tmpfs_once(path, c"mode=0700,size=1m,nr_inodes=8k")?;
-        let staging = Self { path: path.to_owned(), probing: Mutex::default(), _lock: lock };
+        let mut staging = Self {
+            path: path.to_owned(),
+            probing: Mutex::default(),
+            cleared: BTreeMap::new(),
+            _lock: lock,
+        };
+        // There if a daemon was killed that tried a node.
+        let _ = fs::remove_file(staging.probe_path());
         for name in staging.sessions()? {
-            if staging.session(&name).and_then(|session| session.clear()).is_err() {
+            match staging.session(&name).and_then(|session| session.clear()) {
+                Ok(cleared) => drop(staging.cleared.insert(name, cleared)),
                 // Its container has broken it, with privileges it should not have: the session starts anew.
-                discard(&staging.path.join(&name))?;
+                Err(_) => discard(&staging.path.join(&name))?,
             }
         }
         Ok(staging)
+    }
+
+    /// What an earlier process had left in the directories of its sessions, by session.
+    pub fn cleared(&self) -> &BTreeMap<String, Cleared> {
+        &self.cleared
+    }
+
+    /// Takes the directory of a session away that an earlier process made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Staging::session`] and [`SessionDir::delete`].
+    pub fn remove(&self, name: &str) -> Result<(), StagingError> {
+        self.session(name)?.delete()
+    }
+
+    fn probe_path(&self) -> PathBuf {
+        self.path.join(".probe")
     }
 
     /// Names of the session directories.
@@ -126,9 +154,7 @@ impl Staging {
     /// [`StagingError::Prepare`] when there is no node to try; [`StagingError::Probe`] when it could not be tried.
     pub fn policy_lets(&self, container: &Container, device: Device) -> Result<bool, StagingError> {
         let _one_at_a_time = self.probing.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.path.join(".probe");
-        // Left by a daemon that was killed.
-        let _ = fs::remove_file(&path);
+        let path = self.probe_path();
         let mode = Mode::from_raw_mode(0o600);
         let number = makedev(device.major, device.minor);
         mknodat(CWD, &path, FileType::CharacterDevice, mode, number)

@@ -43,13 +43,17 @@ pub fn unlink_node(container: &Container, name: &str) -> Result<(), AttachError>
     on_a_thread(move || unlink(&inside, &name), |_| {})
 }
 
-/// Removes every link of ours from a container's /dev, as far as that can be done.
-pub(super) fn sweep(dev: BorrowedFd<'_>) {
-    for name in names(dev).into_iter().flatten() {
-        if is_ours(dev, &name) {
-            let _ = unlinkat(dev, &name, AtFlags::empty());
-        }
-    }
+/// Removes every link of ours from a container's /dev, as far as that can be done, and says how many.
+pub(super) fn sweep(dev: BorrowedFd<'_>) -> usize {
+    let ours = names(dev).into_iter().flatten().filter(|name| is_ours(dev, name));
+    // Before one is removed: a directory that changes while it is read may be read in part.
+    let ours: Vec<_> = ours.collect();
+    ours.iter().filter(|name| unlinkat(dev, name.as_str(), AtFlags::empty()).is_ok()).count()
+}
+
+/// The same for a container, whose /dev may be the host's: there is nothing of ours in that.
+pub(super) fn sweep_all(inside: &Inside) -> usize {
+    open_dev(inside).map(|dev| sweep(dev.as_fd())).unwrap_or_default()
 }
 
 fn link(inside: &Inside, name: &str) -> Result<(), AttachError> {

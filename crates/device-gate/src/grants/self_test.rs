@@ -39,20 +39,35 @@ pub enum SelfTestError {
     },
 }
 
+/// What the name of a scratch cgroup begins with; the number of its maker's process follows.
+const SCRATCH: &str = "hotseat-self-test-";
+
 const NULL: Device = Device::char(1, 3);
 
 /// Makes a scratch cgroup below `root` that refuses every device, and checks that opening `/dev/null` in it fails,
 /// works while granted, and fails again. Leaves nothing behind.
 pub(super) fn self_test(root: &Cgroup, grants: &dyn Granting) -> Result<(), SelfTestError> {
+    sweep(root);
     // One process may try several back-ends at once.
     static TRIED: AtomicU32 = AtomicU32::new(0);
     let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-    let name = format!("hotseat-self-test-{}-{tried}", std::process::id());
+    let name = format!("{SCRATCH}{}-{tried}", std::process::id());
     let scratch = root.create_child(&name).map_err(SelfTestError::Cgroup)?;
     let result = run(&scratch, grants);
-    // Best effort: an empty cgroup without processes; a leftover would be found by its name.
+    // Best effort: an empty cgroup without processes; the next test of a process looks for leftovers.
     let _ = std::fs::remove_dir(scratch.path());
     result
+}
+
+/// Removes the scratch cgroups of processes that were killed in a test.
+fn sweep(root: &Cgroup) {
+    for entry in std::fs::read_dir(root.path()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix(SCRATCH));
+        if maker.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
 }
 
 fn run(scratch: &Cgroup, grants: &dyn Granting) -> Result<(), SelfTestError> {

@@ -44,6 +44,17 @@ pub struct SessionDir {
     dev: OwnedFd,
 }
 
+/// What there was in a session's directories.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Nodes.
+    pub nodes: usize,
+    /// Database records.
+    pub records: usize,
+    /// Entries in the index of tags.
+    pub tags: usize,
+}
+
 /// What containers see.
 const SHOWN: [&str; 5] = ["input", "dev", "udev", "udev/data", "udev/tags"];
 
@@ -177,24 +188,38 @@ impl SessionDir {
         }
     }
 
-    /// Removes every node, record and tag, and keeps the directories.
+    /// Removes every node, record and tag, and keeps the directories. Says what there was.
     ///
     /// # Errors
     ///
     /// [`StagingError::Remove`].
-    pub fn clear(&self) -> Result<(), StagingError> {
-        for directory in [".new", "input", "dev", "udev/data", "udev/tags"] {
-            let directory = self.path.join(directory);
-            for entry in fs::read_dir(&directory).map_err(remove(&directory))? {
-                let entry = entry.map_err(remove(&directory))?.path();
-                let removed = match fs::symlink_metadata(&entry) {
-                    Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&entry),
-                    _ => fs::remove_file(&entry),
-                };
-                removed.map_err(remove(&entry))?;
-            }
+    pub fn clear(&self) -> Result<Cleared, StagingError> {
+        Ok(Cleared {
+            nodes: self.empty(".new")? + self.empty("input")? + self.empty("dev")?,
+            records: self.empty("udev/data")?,
+            tags: self.empty("udev/tags")?,
+        })
+    }
+
+    /// Removes what is in a directory, and says how many files that were.
+    fn empty(&self, directory: &str) -> Result<usize, StagingError> {
+        let directory = self.path.join(directory);
+        let mut count = 0;
+        for entry in fs::read_dir(&directory).map_err(remove(&directory))? {
+            let entry = entry.map_err(remove(&directory))?.path();
+            let removed = match fs::symlink_metadata(&entry) {
+                Ok(metadata) if metadata.is_dir() => {
+                    count += fs::read_dir(&entry).map_err(remove(&entry))?.count();
+                    fs::remove_dir_all(&entry)
+                }
+                _ => {
+                    count += 1;
+                    fs::remove_file(&entry)
+                }
+            };
+            removed.map_err(remove(&entry))?;
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Starts over, on a file system of its own. A process of a container that the session has left, and that holds the

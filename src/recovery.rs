@@ -1,0 +1,258 @@
+//! What a daemon that was killed has left is taken away, and its sessions come back (docs/recovery.md).
+//!
+//! The journal says what each session was to have. What there *is* is looked up in the world, so that nothing stays
+//! even where the journal says nothing. Kernel devices and grants are not looked for: they ended with the process that
+//! held them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use device_gate::attach::{Swept, find_mounts, sweep};
+use device_gate::{Container, ContainerError};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+use vinput::DeviceName;
+
+use crate::cdi;
+use crate::engine::{Engine, chain};
+use crate::events::{Cleaned, What};
+use crate::fault;
+use crate::metrics;
+use crate::profiles;
+use crate::runtime::ContainerRef;
+use crate::sandbox;
+use crate::session::journal::{Attached, Goal, Kept, Known};
+use crate::session::{Returning, Sessions, Spec};
+
+/// Takes away what an earlier daemon left, and brings its sessions back.
+pub async fn recover(sessions: &Arc<Sessions>) {
+    let engine = Arc::clone(sessions.engine());
+    let cleaned = tokio::task::spawn_blocking(move || clean(&engine)).await;
+    let Ok(returning) = cleaned.inspect_err(|error| error!(%error, "the recovery broke off"))
+    else {
+        return;
+    };
+    fault::point("recover.cleaned");
+    // At once: the container of one may not answer for a while.
+    let mut under_way = JoinSet::new();
+    for session in returning {
+        under_way.spawn(bring_back(Arc::clone(sessions), session));
+    }
+    under_way.join_all().await;
+}
+
+/// Takes away all that an earlier daemon left, and says which sessions come back. May itself be killed at any
+/// instruction: it starts anew then.
+fn clean(engine: &Engine) -> Vec<Returning> {
+    say_what_was_found(engine);
+    let mut returning = Vec::new();
+    let known = engine.earlier.sessions();
+    // Also of sessions that the journal has lost.
+    let staged = engine.staging.cleared().keys();
+    for name in staged.filter(|name| !known.contains_key(*name)) {
+        clean_session(engine, name, &Kept::default(), None);
+        remove(engine, name);
+    }
+    for (name, kept) in known {
+        match kept.goal() {
+            Some(goal) => returning.push(settle(engine, name, kept, goal)),
+            None => {
+                clean_session(engine, name, kept, None);
+                remove(engine, name);
+            }
+        }
+        fault::point("recover.settled");
+    }
+    tell("cgroups", sandbox::sweep());
+    sweep_cdi(engine);
+    returning
+}
+
+fn say_what_was_found(engine: &Engine) {
+    let earlier = &engine.earlier;
+    metrics::found(earlier.interrupted().len(), earlier.corrupt().is_some());
+    if let Some(why) = earlier.corrupt() {
+        error!(
+            why,
+            "which sessions an earlier daemon had is not known; what it left is taken away"
+        );
+    }
+    if earlier.is_of_another_boot() {
+        info!("the host was started anew since; sessions come back without their containers");
+    }
+    for interrupted in earlier.interrupted() {
+        warn!(interrupted, "an earlier daemon ended during this; its traces are taken away");
+    }
+}
+
+/// Prepares a session to come back. From here on the journal says that it is to have nothing but this.
+fn settle(engine: &Engine, name: &str, kept: &Kept, mut goal: Goal) -> Returning {
+    let container = goal.container.as_ref().and_then(|attached| open_again(name, attached));
+    if container.is_none() {
+        goal.container = None;
+    }
+    clean_session(engine, name, kept, Some(&goal));
+    let devices = goal.slots.iter().filter_map(|(&slot, known)| {
+        spec(engine, known)
+            .inspect_err(|why| {
+                warn!(
+                    session = name,
+                    slot, why, "a device of an earlier daemon cannot be plugged again"
+                );
+            })
+            .ok()
+            .map(|spec| (slot, (spec, goal.clients.contains(&slot))))
+    });
+    let devices: BTreeMap<_, _> = devices.collect();
+    goal.slots.retain(|slot, _| devices.contains_key(slot));
+    let grace = goal.grace_ms.map(Duration::from_millis);
+    if let Err(error) = engine.journal.settle(name, Kept::settled(goal)) {
+        error!(error = chain(&error), "the journal has a gap");
+    }
+    Returning { name: name.to_owned(), container, devices, grace }
+}
+
+/// The container, if it still runs.
+fn open_again(session: &str, attached: &Attached) -> Option<(ContainerRef, Container)> {
+    let reference: ContainerRef = attached.reference.parse().ok()?;
+    match Container::open_again(&attached.identity()) {
+        Ok(container) => Some((reference, container)),
+        Err(ContainerError::NotRunning { .. }) => {
+            info!(session, container = %reference, "the container of an earlier daemon's session has ended");
+            None
+        }
+        Err(error) => {
+            let error = chain(&error);
+            warn!(session, container = %reference, error, "the container cannot be opened again");
+            None
+        }
+    }
+}
+
+/// What plugs a device again.
+fn spec(engine: &Engine, known: &Known) -> Result<Spec, String> {
+    let profile =
+        profiles::find(&engine.config.profiles, &known.profile).map_err(|error| chain(&error))?;
+    let name =
+        known.name.clone().map(DeviceName::new).transpose().map_err(|error| chain(&error))?;
+    Ok(Spec { profile, name })
+}
+
+/// Takes away what is left of a session in containers that it is not to have. One without a goal is to be nowhere; one
+/// that comes back may be what containers were started with.
+fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) {
+    let path = engine.staging.path_of(name);
+    let staged = engine.staging.cleared().get(name).copied().unwrap_or_default();
+    let mut cleaned = Cleaned {
+        nodes: staged.nodes,
+        records: staged.records,
+        tags: staged.tags,
+        ..Cleaned::default()
+    };
+    let keeps = goal.and_then(|goal| goal.container.as_ref());
+    // Its file system goes last: where it is not there, nothing is.
+    let touched = if path.exists() { kept.touched() } else { &[] };
+    for attached in touched {
+        if keeps.is_some_and(|keeps| keeps.is(&attached.identity())) {
+            continue;
+        }
+        if let Ok(container) = Container::open_again(&attached.identity()) {
+            add(&mut cleaned, sweep_container(name, &container, &path, &attached.made));
+        }
+    }
+    if goal.is_none() && path.exists() {
+        for pid in find_mounts(&path).unwrap_or_default() {
+            if let Ok(container) = Container::open(pid) {
+                add(&mut cleaned, sweep_container(name, &container, &path, &[]));
+            }
+        }
+    }
+    fault::point("recover.swept");
+    publish(engine, name, cleaned);
+}
+
+fn sweep_container(session: &str, container: &Container, path: &Path, made: &[String]) -> Swept {
+    sweep(container, path, made).unwrap_or_else(|error| {
+        let (pid, error) = (container.pid(), chain(&error));
+        warn!(session, pid, error, "what an earlier daemon left in a container stays there");
+        Swept::default()
+    })
+}
+
+fn add(cleaned: &mut Cleaned, swept: Swept) {
+    cleaned.mounts += swept.mounts;
+    cleaned.links += swept.links;
+    cleaned.directories += swept.directories;
+}
+
+fn publish(engine: &Engine, session: &str, cleaned: Cleaned) {
+    if cleaned == Cleaned::default() {
+        return;
+    }
+    let Cleaned { nodes, records, tags, mounts, links, directories } = cleaned;
+    warn!(
+        session,
+        nodes, records, tags, mounts, links, directories, "an earlier daemon left these"
+    );
+    for (what, count) in [
+        ("nodes", nodes),
+        ("records", records),
+        ("tags", tags),
+        ("mounts", mounts),
+        ("links", links),
+        ("directories", directories),
+    ] {
+        metrics::cleaned(what, count);
+    }
+    engine.events.publish(session, What::Cleaned(cleaned));
+}
+
+/// Takes the directories of a session away that does not come back.
+fn remove(engine: &Engine, name: &str) {
+    if engine.staging.path_of(name).exists()
+        && let Err(error) = engine.staging.remove(name)
+    {
+        warn!(session = name, error = chain(&error), "the session's directories stay");
+    }
+    if let Err(error) = engine.journal.removed(name) {
+        error!(error = chain(&error), "the journal has a gap");
+    }
+}
+
+fn sweep_cdi(engine: &Engine) {
+    let Some(directory) = &engine.config.cdi_dir else { return };
+    match cdi::sweep(&directory.join(cdi::FILE)) {
+        Ok(removed) => tell("files", usize::from(removed)),
+        Err(error) => warn!(error = chain(&error), "a half-written CDI specification stays"),
+    }
+}
+
+fn tell(what: &'static str, count: usize) {
+    if count > 0 {
+        warn!(what, count, "an earlier daemon left these");
+    }
+    metrics::cleaned(what, count);
+}
+
+/// Brings a session back, with its devices where its container still runs. This is the place for kernel devices that
+/// have outlived the earlier daemon: whoever hands them to us says of which session and slot each is, and it is taken
+/// over where now a new one is plugged.
+async fn bring_back(sessions: Arc<Sessions>, returning: Returning) {
+    let name = returning.name.clone();
+    if let Err(error) = sessions.bring_back(returning).await {
+        warn!(
+            session = name,
+            error = chain(&error),
+            "the session does not have its container again"
+        );
+    }
+    let Ok(session) = sessions.show(&name) else { return };
+    metrics::brought_back(&session);
+    let container = session.container.map(|container| container.reference);
+    let devices: Vec<_> = session.devices.iter().map(|device| device.slot).collect();
+    let waiting: Vec<_> = session.waiting.iter().map(|waiting| waiting.slot).collect();
+    info!(session = name, container, ?devices, ?waiting, "the session is back");
+    sessions.engine().events.publish(&name, What::Recovered { container, devices, waiting });
+}

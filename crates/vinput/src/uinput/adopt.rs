@@ -11,8 +11,8 @@ use crate::node::SysfsError;
 use crate::state::State;
 use crate::{DeviceName, Feedback, Frame, Node, Profile};
 
-/// How many requests of programs can wait at a time: `UINPUT_NUM_REQUESTS` (include/linux/uinput.h of kernels
-/// up to 4.18, drivers/input/misc/uinput.c since). Their numbers are below.
+/// How many requests of programs can wait at a time: `UINPUT_NUM_REQUESTS` (drivers/input/misc/uinput.c). Their
+/// numbers are below.
 const REQUESTS: u32 = 16;
 
 /// Most things that are read at once. The kernel keeps 15; a program that never stops sending must not keep
@@ -96,12 +96,11 @@ fn is_it(syspath: &Path, profile: &Profile, phys: &DeviceName) -> Result<(), Ado
     let files = ["id/bustype", "id/vendor", "id/product", "id/version"];
     let id = files.map(read).into_iter().collect::<Result<Vec<_>, _>>()?;
     let found = format!("{} {}", id.join(":"), read("phys")?);
-    let sysname = || syspath.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if found == expected {
-        Ok(())
-    } else {
-        Err(AdoptError::OtherDevice { sysname: sysname(), expected, found })
+        return Ok(());
     }
+    let sysname = syspath.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Err(AdoptError::OtherDevice { sysname, expected, found })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::{AdoptError, Device, EV_UINPUT, FeedbackError, found};
+use super::{AdoptError, Device, EV_UINPUT, FeedbackError, UI_FF_ERASE, UI_FF_UPLOAD, found};
 use crate::event::Event;
 use crate::node::SysfsError;
 use crate::state::State;
@@ -73,11 +73,15 @@ impl Device {
         }
         // A second answer to a request could find it half gone: only those of which nothing was read.
         for request in (0..REQUESTS).filter(|request| answered & (1 << request) == 0) {
-            for code in [super::UI_FF_UPLOAD, super::UI_FF_ERASE] {
+            for code in [UI_FF_UPLOAD, UI_FF_ERASE] {
                 let event = Event { kind: EV_UINPUT, code, value: request.cast_signed() };
+                // Mostly the kernel knows no such request. If it does, the next one may have its number already,
+                // and that one will be read.
                 let feedback = self.feedback_of(event)?;
-                // The kernel knows no such request, mostly.
-                all.extend(Some(feedback).filter(|it| !matches!(it, Feedback::Other { .. })));
+                if !matches!(feedback, Feedback::Other { .. }) {
+                    all.push(feedback);
+                    break;
+                }
             }
         }
         Ok(all)

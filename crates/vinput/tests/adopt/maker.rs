@@ -74,6 +74,7 @@ impl Maker {
         self.socket.write_all(format!("set {}", inputs.join(" ")).as_bytes()).unwrap();
         let mut snapshot = vec![0; SIZE];
         let length = self.socket.read(&mut snapshot).unwrap();
+        assert_ne!(length, 0, "the process with the device has ended");
         snapshot.truncate(length);
         snapshot
     }

@@ -35,8 +35,8 @@ fn every_model_goes_on_with_its_driver() {
         let mut program = reader(&maker.nodes[0]);
         // Of the left Joy-Con and of others, one of these is there.
         let held = match model {
-            Model::JoyConLeft => ("l1", 0x136),
-            _ => ("r1", 0x137),
+            Model::JoyConLeft => ("lb", 0x136),
+            _ => ("rb", 0x137),
         };
         let stick = if model == Model::JoyConRight { "rx" } else { "lx" };
         maker.set(&[&format!("{}=1", held.0), &format!("{stick}=1"), "battery=50"]);

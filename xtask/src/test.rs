@@ -36,6 +36,7 @@ const FUZZ: &str = "fuzz/Cargo.toml";
 /// Tests that need root, uinput, container runtimes or systemd-udevd, as nextest filtersets; and where they
 /// are, because nextest rejects a filterset that matches nothing.
 const IN_MACHINE_ONLY: &[(&str, &str)] = &[
+    ("binary(adopt)", "crates/vinput/tests/adopt"),
     ("binary(capture)", "crates/vinput/tests/capture.rs"),
     ("binary(consumers)", "crates/vinput/tests/consumers"),
     ("binary(differential)", "tests/differential"),

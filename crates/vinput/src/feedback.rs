@@ -7,7 +7,7 @@ mod effect;
 mod player;
 
 pub use self::effect::{Condition, ConditionKind, Effect, EffectKind, Envelope};
-pub use self::player::{Command, Player, Rumble};
+pub use self::player::{Command, Player, Rumble, Snapshot};
 use crate::EventCode;
 
 /// One thing that a program asked of a device.

@@ -48,6 +48,7 @@ mod frame;
 mod names;
 mod output;
 mod profile;
+mod snapshot;
 mod state;
 
 pub use self::control::{Control, ControlKind, HatAxis};
@@ -59,3 +60,4 @@ pub(crate) use self::names::name_all;
 pub use self::output::Output;
 pub use self::profile::Profile;
 pub(crate) use self::profile::{controls_table, descriptor_lines};
+pub use self::snapshot::Snapshot;

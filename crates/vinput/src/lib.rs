@@ -55,6 +55,7 @@ mod name;
 mod node;
 pub mod profile;
 mod reaper;
+mod snapshot;
 mod state;
 mod suggest;
 pub mod uhid;
@@ -70,6 +71,7 @@ pub use self::name::{DeviceName, NameError};
 pub use self::node::{Node, SysfsError};
 pub use self::profile::{Profile, ProfileError};
 pub use self::reaper::{Closing, Reaper};
+pub use self::snapshot::SnapshotError;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

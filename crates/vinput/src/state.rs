@@ -5,7 +5,7 @@ mod touch;
 use self::touch::Touch;
 use crate::event::Event;
 use crate::input::Input;
-use crate::profile::{ControlKind, HI_RES_PER_DETENT};
+use crate::profile::{ABS_PRESSURE, ControlKind, HI_RES_PER_DETENT};
 use crate::{EventCode, EventType, Frame, Profile};
 
 /// What a device is set to, and what of that programs have been told.
@@ -22,6 +22,9 @@ pub(crate) struct State {
     /// Room for as many events as a frame can have; all without a time.
     records: Box<[Record]>,
 }
+
+/// What nothing is reported as: no axis goes that far, and keys are 0 or 1.
+const NOT_KNOWN: i32 = i32::MIN;
 
 type Record = [u8; Event::SIZE];
 
@@ -70,6 +73,39 @@ impl State {
         let touch = state.touch.as_ref().map_or(0, Touch::most_events);
         let most = 2 * state.places.len() + touch + 1;
         state.records = vec![[0; Event::SIZE]; most].into();
+        state
+    }
+
+    /// The state of a device that somebody else has made and set: nothing is held, and nothing is known of what
+    /// programs were told last. [Applying](Self::apply) any frame lets go of everything; the kernel passes on
+    /// what that changes.
+    pub(crate) fn unknown(profile: &Profile) -> Self {
+        let mut state = Self::new(profile);
+        let stays = |code| {
+            let own = profile.own_controls().any(|control| match control.kind() {
+                ControlKind::Absolute(axis) => control.code() == code && axis.position,
+                _ => false,
+            });
+            let mut emulated = profile.contacts().into_iter().flat_map(|it| it.emulated());
+            let is_place = code.code != ABS_PRESSURE && emulated.any(|(it, _)| *it == code);
+            code.kind == EventType::Abs && (own || is_place)
+        };
+        for place in &mut state.places {
+            match place.code.kind {
+                EventType::Rel => continue,
+                // It is where it is until it is set, and then reported wherever that is.
+                EventType::Abs if stays(place.code) => place.value = NOT_KNOWN,
+                _ => {}
+            }
+            place.reported = NOT_KNOWN;
+        }
+        state.dirty.fill(u64::MAX);
+        if let Some(last) = state.dirty.last_mut() {
+            *last >>= (64 - state.places.len() % 64) % 64;
+        }
+        if let Some(touch) = &mut state.touch {
+            touch.forget();
+        }
         state
     }
 

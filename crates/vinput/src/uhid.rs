@@ -31,6 +31,7 @@
 //! model's file names those of its protocol.
 
 pub(crate) mod abi;
+mod adopt;
 pub(crate) mod channel;
 mod controls;
 mod core;
@@ -45,26 +46,28 @@ mod model;
 mod pad;
 mod playstation;
 mod reservation;
+mod snapshot;
 mod state;
 mod switch;
 mod watch;
 
-use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{fs, io};
 
 pub(crate) use self::channel::Ready;
 use self::core::Core;
-pub use self::error::{CreateError, WriteError};
+pub use self::error::{AdoptError, CreateError, WriteError};
 pub use self::feedback::{Feedback, MuteLed, Trigger};
 pub use self::mac::{Mac, MacError};
 pub use self::model::Model;
 pub(crate) use self::reservation::Reservation;
+pub use self::snapshot::Snapshot;
 pub use self::state::{Battery, Button, Buttons, STANDARD_GRAVITY, State, Touch};
-pub(crate) use self::watch::{Bound, Wanted, Watch, check_host};
+pub(crate) use self::watch::{Bound, Wanted, Watch, bound_by, check_host};
 use crate::node::SysfsError;
 use crate::{DeviceName, Node};
 
@@ -75,7 +78,7 @@ pub const DEFAULT_PATH: &str = "/dev/uhid";
 /// udevd may have to load it first.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A virtual pad. It exists as long as this value.
+/// A virtual pad. It exists as long as this value, unless it is [left](Self::leave) to another process.
 ///
 /// A thread of its own answers the driver and programs, and repeats the pad's state every few
 /// milliseconds, as a real pad does. Methods take `&self` and may be called from several threads.
@@ -92,6 +95,8 @@ pub struct Device {
     driver: String,
     syspath: PathBuf,
     nodes: Vec<Node>,
+    /// Whether it is not to be destroyed.
+    is_left: bool,
     /// Dropped after the core, with which the pad goes.
     _reservation: Reservation,
 }
@@ -128,12 +133,8 @@ impl Device {
         let refused = |source| CreateError::Refused { device: model.to_string(), source };
         channel::write(&file, &create.encode()).map_err(refused)?;
 
-        let core = Arc::new(Core::new(file, model, mac).map_err(CreateError::Thread)?);
-        let looping = Arc::clone(&core);
-        let thread = thread::Builder::new()
-            .name("hotseat-uhid".to_owned())
-            .spawn(move || looping.run())
-            .map_err(CreateError::Thread)?;
+        let core = Core::new(file, model, mac).map_err(CreateError::Thread)?;
+        let (core, thread) = Self::start(core).map_err(CreateError::Thread)?;
         // From here on, dropping the device ends the thread.
         let mut device = Self {
             core,
@@ -143,6 +144,7 @@ impl Device {
             driver: String::new(),
             syspath: PathBuf::new(),
             nodes: Vec::new(),
+            is_left: false,
             _reservation: reservation,
         };
         let wanted = Wanted { device: model.name(), drivers: model.drivers(), uniq: mac };
@@ -151,6 +153,15 @@ impl Device {
         device.nodes.extend(hidraw_nodes(&syspath)?);
         (device.syspath, device.driver) = (syspath, driver);
         Ok(device)
+    }
+
+    /// Has a thread answer for the pad.
+    fn start(core: Core) -> io::Result<(Arc<Core>, JoinHandle<()>)> {
+        let core = Arc::new(core);
+        let looping = Arc::clone(&core);
+        let builder = thread::Builder::new().name("hotseat-uhid".to_owned());
+        let thread = builder.spawn(move || looping.run())?;
+        Ok((core, thread))
     }
 
     /// Which pad it is.
@@ -221,6 +232,10 @@ impl Drop for Device {
         self.core.end();
         // It does not panic; if it did, the pad would be gone all the same.
         let _ = self.thread.take().map(JoinHandle::join);
+        if !self.is_left {
+            // Closing would leave it to whoever has a duplicate of the descriptor. An error means that it is gone.
+            let _ = channel::write(&self.core.file, &abi::destroy());
+        }
     }
 }
 

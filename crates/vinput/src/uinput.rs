@@ -2,6 +2,7 @@
 //!
 //! Sources: include/uapi/linux/uinput.h for the interface, drivers/input/misc/uinput.c for what it does.
 
+mod adopt;
 mod error;
 mod sys;
 
@@ -14,7 +15,8 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::libc::{self, c_char, input_absinfo, input_id, uinput_abs_setup, uinput_setup};
 
-pub use self::error::{CreateError, FeedbackError, IoctlError, WriteError};
+pub use self::adopt::Adopted;
+pub use self::error::{AdoptError, CreateError, FeedbackError, IoctlError, WriteError};
 use crate::event::Event;
 use crate::feedback::{Effect, Feedback};
 use crate::minors;
@@ -34,8 +36,8 @@ const EV_UINPUT: u16 = 0x0101;
 const UI_FF_UPLOAD: u16 = 1;
 const UI_FF_ERASE: u16 = 2;
 /// First code of `EV_FF` that is not the id of an effect (include/uapi/linux/input.h).
-const FF_GAIN: u16 = 0x60;
-const FF_AUTOCENTER: u16 = 0x61;
+pub(crate) const FF_GAIN: u16 = 0x60;
+pub(crate) const FF_AUTOCENTER: u16 = 0x61;
 
 /// A virtual input device. It exists as long as this value.
 ///
@@ -44,7 +46,8 @@ const FF_AUTOCENTER: u16 = 0x61;
 /// Dropping it destroys the device and **blocks for tens of milliseconds**; see
 /// [`Reaper`](crate::Reaper). It closes the file, rather than asking for `UI_DEV_DESTROY`, because that
 /// would hold uinput's own lock while it waits for programs that may be waiting for that lock, in an
-/// upload or on their way out. So a duplicate of the file keeps the device.
+/// upload or on their way out. So a duplicate of the file keeps the device, wherever it is, and whoever has
+/// one can [adopt](Self::adopt) the device when this process is gone, however it went.
 #[derive(Debug)]
 pub struct Device {
     file: File,
@@ -115,11 +118,7 @@ impl Device {
         sys::UI_DEV_SETUP.call(fd, &setup(profile, name))?;
         sys::UI_DEV_CREATE.call(fd)?;
 
-        let mut sysname = [0; sys::SYSNAME_SIZE];
-        sys::UI_GET_SYSNAME.call(fd, &mut sysname)?;
-        let end = sysname.iter().position(|byte| *byte == 0).unwrap_or(sysname.len());
-        let sysname = String::from_utf8_lossy(&sysname[..end]).into_owned();
-        let syspath = Path::new(SYSFS).join(&sysname);
+        let (sysname, syspath) = found(fd)?;
 
         // No need to wait for nodes: UI_DEV_CREATE returned from input_register_device(), which has
         // attached every loaded handler (evdev, joydev, mousedev) under input_mutex. A handler without a
@@ -193,15 +192,23 @@ impl Device {
     ///
     /// [`FeedbackError`], if the kernel refuses.
     pub fn read_feedback(&self) -> Result<Option<Feedback>, FeedbackError> {
+        let event = self.read_event()?;
+        event.map(|event| self.feedback_of(event)).transpose()
+    }
+
+    fn read_event(&self) -> Result<Option<Event>, FeedbackError> {
         let mut record = [0; Event::SIZE];
         match uninterrupted(|| (&self.file).read(&mut record)) {
-            Ok(_) => {} // uinput reads whole records or none
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(FeedbackError::Read(error)),
+            Ok(_) => Ok(Some(Event::decode(&record))), // uinput reads whole records or none
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(FeedbackError::Read(error)),
         }
-        let event = Event::decode(&record);
+    }
+
+    /// What an event of the device's queue says, answered.
+    fn feedback_of(&self, event: Event) -> Result<Feedback, FeedbackError> {
         let Event { kind, code, value } = event;
-        let feedback = match (kind, code) {
+        Ok(match (kind, code) {
             (EV_LED, code) => {
                 Feedback::Led { code: EventCode { kind: EventType::Led, code }, on: value != 0 }
             }
@@ -215,8 +222,7 @@ impl Device {
             (EV_UINPUT, UI_FF_UPLOAD) => self.answer_upload(event)?,
             (EV_UINPUT, UI_FF_ERASE) => self.answer_erase(event)?,
             _ => Feedback::Other { kind, code, value },
-        };
-        Ok(Some(feedback))
+        })
     }
 
     fn answer_upload(&self, request: Event) -> Result<Feedback, IoctlError> {
@@ -253,6 +259,16 @@ impl AsRawFd for Device {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
+}
+
+/// The kernel's name of the device behind the descriptor, and its directory in sysfs.
+fn found(fd: BorrowedFd<'_>) -> Result<(String, PathBuf), IoctlError> {
+    let mut sysname = [0; sys::SYSNAME_SIZE];
+    sys::UI_GET_SYSNAME.call(fd, &mut sysname)?;
+    let end = sysname.iter().position(|byte| *byte == 0).unwrap_or(sysname.len());
+    let sysname = String::from_utf8_lossy(&sysname[..end]).into_owned();
+    let syspath = Path::new(SYSFS).join(&sysname);
+    Ok((sysname, syspath))
 }
 
 /// Says what the device will be able to report, and to take.

@@ -130,14 +130,47 @@ const FF_INERTIA: u16 = 0x56;
 const FF_RAMP: u16 = 0x57;
 
 impl Effect {
-    /// Libc has the union `u` as an array of words; fields are read at the offsets of
-    /// `struct ff_rumble_effect`, `ff_constant_effect`, `ff_periodic_effect`, `ff_ramp_effect` and two of
-    /// `ff_condition_effect`.
+    /// How many words [`to_words`](Self::to_words) makes.
+    pub(crate) const WORDS: usize = 17;
+
+    /// Libc has the union `u` as an array of longer words.
     pub(crate) fn decode(raw: &ff_effect) -> Self {
         let mut bytes = [0; 24];
         let union = raw.u.iter().flat_map(|word| word.to_ne_bytes());
         bytes.iter_mut().zip(union).for_each(|(byte, value)| *byte = value);
-        let unsigned = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
+        // The kernel has given it an id by now, so it is not -1 (input_ff_upload in ff-core.c).
+        let id = raw.id.cast_unsigned();
+        let mut words = [
+            raw.type_,
+            id,
+            raw.direction,
+            raw.replay.length,
+            raw.replay.delay,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        for (word, bytes) in words[5..].iter_mut().zip(bytes.as_chunks().0) {
+            *word = u16::from_ne_bytes(*bytes);
+        }
+        Self::of_words(words)
+    }
+
+    /// Its type, id, direction, length and delay, then the union: fields are read at the offsets of
+    /// `struct ff_rumble_effect`, `ff_constant_effect`, `ff_periodic_effect`, `ff_ramp_effect` and two of
+    /// `ff_condition_effect`, all of which have words only.
+    pub(crate) fn of_words(words: [u16; Self::WORDS]) -> Self {
+        let [kind, id, direction, length_ms, delay_ms, union @ ..] = words;
+        let unsigned = |at: usize| union[at / 2];
         let signed = |at: usize| unsigned(at).cast_signed();
         let envelope = |at: usize| Envelope {
             attack_ms: unsigned(at),
@@ -154,7 +187,7 @@ impl Effect {
             center: signed(at + 10),
         };
         let conditions = |kind| EffectKind::Condition { kind, axes: [condition(0), condition(12)] };
-        let kind = match raw.type_ {
+        let kind = match kind {
             FF_RUMBLE => EffectKind::Rumble { strong: unsigned(0), weak: unsigned(2) },
             FF_CONSTANT => EffectKind::Constant { level: signed(0), envelope: envelope(2) },
             FF_PERIODIC => EffectKind::Periodic {
@@ -172,14 +205,54 @@ impl Effect {
             FF_INERTIA => conditions(ConditionKind::Inertia),
             kind => EffectKind::Other { kind },
         };
-        Self {
-            // The kernel has given it an id by now, so it is not -1 (input_ff_upload in ff-core.c).
-            id: raw.id.cast_unsigned(),
-            direction: raw.direction,
-            length_ms: raw.replay.length,
-            delay_ms: raw.replay.delay,
-            kind,
-        }
+        Self { id, direction, length_ms, delay_ms, kind }
+    }
+
+    /// The words of which [`of_words`](Self::of_words) makes the same effect.
+    pub(crate) fn to_words(self) -> [u16; Self::WORDS] {
+        let envelope = |it: Envelope| [it.attack_ms, it.attack_level, it.fade_ms, it.fade_level];
+        let condition = |it: Condition| {
+            let (right, left) = (it.right_coefficient, it.left_coefficient);
+            let (right, left) = (right.cast_unsigned(), left.cast_unsigned());
+            let saturation = [it.right_saturation, it.left_saturation];
+            [saturation[0], saturation[1], right, left, it.deadband, it.center.cast_unsigned()]
+        };
+        let (kind, union) = match self.kind {
+            EffectKind::Rumble { strong, weak } => (FF_RUMBLE, vec![strong, weak]),
+            EffectKind::Constant { level, envelope: shape } => {
+                (FF_CONSTANT, [&[level.cast_unsigned()][..], &envelope(shape)].concat())
+            }
+            EffectKind::Periodic {
+                waveform,
+                period_ms,
+                magnitude,
+                offset,
+                phase,
+                envelope: shape,
+            } => {
+                let (magnitude, offset) = (magnitude.cast_unsigned(), offset.cast_unsigned());
+                let wave = [waveform, period_ms, magnitude, offset, phase];
+                (FF_PERIODIC, [&wave[..], &envelope(shape)].concat())
+            }
+            EffectKind::Ramp { start, end, envelope: shape } => {
+                let ends = [start.cast_unsigned(), end.cast_unsigned()];
+                (FF_RAMP, [&ends[..], &envelope(shape)].concat())
+            }
+            EffectKind::Condition { kind, axes } => {
+                let kind = match kind {
+                    ConditionKind::Spring => FF_SPRING,
+                    ConditionKind::Friction => FF_FRICTION,
+                    ConditionKind::Damper => FF_DAMPER,
+                    ConditionKind::Inertia => FF_INERTIA,
+                };
+                (kind, axes.map(condition).concat())
+            }
+            EffectKind::Other { kind } => (kind, Vec::new()),
+        };
+        let mut words = [0; Self::WORDS];
+        words[..5].copy_from_slice(&[kind, self.id, self.direction, self.length_ms, self.delay_ms]);
+        words[5..5 + union.len()].copy_from_slice(&union);
+        words
     }
 }
 
@@ -205,7 +278,9 @@ mod tests {
         raw.u.iter_mut().zip(words).for_each(|(word, bytes)| {
             *word = bytes.try_into().map(u64::from_ne_bytes).unwrap();
         });
-        Effect::decode(&raw)
+        let effect = Effect::decode(&raw);
+        assert_eq!(Effect::of_words(effect.to_words()), effect);
+        effect
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Plays effects: from what programs asked for to what the client's device should do now.
 
+mod snapshot;
+
 use std::time::{Duration, Instant};
 
+pub use self::snapshot::Snapshot;
 use super::Feedback;
 use super::effect::{Effect, EffectKind, Envelope};
 use crate::{EventCode, EventType, Profile};
@@ -88,7 +91,8 @@ pub struct Player {
     gain: Level,
     autocenter: Level,
     rumble: Rumble,
-    told_rumble: Rumble,
+    /// `None`: not known.
+    told_rumble: Option<Rumble>,
     /// When a growing or fading strength is to be told.
     next_step: Option<Instant>,
 }
@@ -96,7 +100,10 @@ pub struct Player {
 #[derive(Debug)]
 struct Light {
     code: EventCode,
+    /// What the client is still to be told.
     on: Option<bool>,
+    /// What programs set last.
+    last: Option<bool>,
 }
 
 #[derive(Debug)]
@@ -141,11 +148,11 @@ impl Player {
         Self {
             slots: (0..count).map(|_| None).collect(),
             has_motors: has(FF_RUMBLE) && !has(FF_CONSTANT),
-            leds: profile.leds().iter().map(|code| Light { code: *code, on: None }).collect(),
+            leds: profile.leds().iter().map(Light::new).collect(),
             gain: Level { value: u16::MAX, is_new: false },
             autocenter: Level { value: 0, is_new: false },
             rumble: Rumble::default(),
-            told_rumble: Rumble::default(),
+            told_rumble: Some(Rumble::default()),
             next_step: None,
         }
     }
@@ -155,7 +162,7 @@ impl Player {
         match *feedback {
             Feedback::Led { code, on } => {
                 if let Some(light) = self.leds.iter_mut().find(|light| light.code == code) {
-                    light.on = Some(on);
+                    (light.on, light.last) = (Some(on), Some(on));
                 }
             }
             Feedback::Gain(value) => self.gain = Level { value, is_new: true },
@@ -204,8 +211,8 @@ impl Player {
                 return Some(Command::Led { code: light.code, on });
             }
         }
-        if self.rumble != self.told_rumble {
-            self.told_rumble = self.rumble;
+        if self.has_motors && self.told_rumble != Some(self.rumble) {
+            self.told_rumble = Some(self.rumble);
             return Some(Command::Rumble(self.rumble));
         }
         if self.has_motors {
@@ -345,6 +352,12 @@ impl Play {
             self.start += passed;
             self.end = Some(end + passed);
         }
+    }
+}
+
+impl Light {
+    fn new(code: &EventCode) -> Self {
+        Self { code: *code, on: None, last: None }
     }
 }
 

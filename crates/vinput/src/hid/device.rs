@@ -1,5 +1,7 @@
 //! A HID device of the user's own in the kernel, with the thread that answers for it.
 
+mod adopt;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -20,7 +22,7 @@ use crate::uhid::{Bound, CreateError, Mac, PATIENCE, Ready, Reservation, Wanted,
 use crate::uhid::{channel, hidraw_nodes, input_nodes, phys_that_fits};
 use crate::{DeviceName, Node};
 
-/// A virtual HID device. It exists as long as this value.
+/// A virtual HID device. It exists as long as this value, unless it is [left](Self::leave) to another process.
 ///
 /// A thread of its own answers the driver and programs. Methods take `&self` and may be called from several threads.
 ///
@@ -35,6 +37,8 @@ pub struct Device {
     driver: String,
     syspath: PathBuf,
     nodes: Vec<Node>,
+    /// Whether it is not to be destroyed.
+    is_left: bool,
     /// Dropped after the core, with which the device goes.
     _reservation: Reservation,
 }
@@ -89,12 +93,8 @@ impl Device {
         channel::write(&file, &create.encode())
             .map_err(|source| CreateError::Refused { device: title.to_owned(), source })?;
 
-        let core = Arc::new(Core::new(file, Arc::clone(profile)).map_err(CreateError::Thread)?);
-        let looping = Arc::clone(&core);
-        let thread = thread::Builder::new()
-            .name("hotseat-uhid".to_owned())
-            .spawn(move || looping.run())
-            .map_err(CreateError::Thread)?;
+        let core = Core::new(file, Arc::clone(profile)).map_err(CreateError::Thread)?;
+        let (core, thread) = Self::start(core).map_err(CreateError::Thread)?;
         // From here on, dropping the device ends the thread.
         let mut device = Self {
             core,
@@ -104,6 +104,7 @@ impl Device {
             driver: String::new(),
             syspath: PathBuf::new(),
             nodes: Vec::new(),
+            is_left: false,
             _reservation: reservation,
         };
         let drivers: Vec<&str> = profile.driver().into_iter().collect();
@@ -117,6 +118,15 @@ impl Device {
             .report_all()
             .map_err(|source| CreateError::Refused { device: title.to_owned(), source })?;
         Ok(device)
+    }
+
+    /// Has a thread answer for the device.
+    fn start(core: Core) -> io::Result<(Arc<Core>, JoinHandle<()>)> {
+        let core = Arc::new(core);
+        let looping = Arc::clone(&core);
+        let builder = thread::Builder::new().name("hotseat-uhid".to_owned());
+        let thread = builder.spawn(move || looping.run())?;
+        Ok((core, thread))
     }
 
     /// What it was made of.
@@ -188,6 +198,10 @@ impl Drop for Device {
         let _ = self.core.end.write(1);
         // It does not panic; if it did, the device would be gone all the same.
         let _ = self.thread.take().map(JoinHandle::join);
+        if !self.is_left {
+            // Closing would leave it to whoever has a duplicate of the descriptor. An error means that it is gone.
+            let _ = channel::write(&self.core.file, &abi::destroy());
+        }
     }
 }
 

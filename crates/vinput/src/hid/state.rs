@@ -101,6 +101,11 @@ impl State {
         result
     }
 
+    /// What a control is set to.
+    pub(super) fn value(&self, index: usize) -> i32 {
+        self.values.get(index).copied().unwrap_or(0)
+    }
+
     /// The records of all reports, as they are.
     pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
         self.reports.iter().map(|report| report.record.as_slice())

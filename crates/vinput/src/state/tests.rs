@@ -48,6 +48,45 @@ fn what_a_device_starts_with_is_not_new() {
 }
 
 #[test]
+fn of_a_device_of_which_nothing_is_known_everything_is_let_go_of_but_positions() {
+    let unknown = |profile| {
+        let profile = Profile::builtin(profile).unwrap();
+        (profile, State::unknown(profile))
+    };
+    let mut pad = unknown("xbox-one");
+    let released = decode(pad.1.apply(&Frame::new()));
+    assert_eq!(released.len(), pad.0.controls().len());
+    assert!(released.iter().all(|it| it.ends_with("=0")), "{released:?}");
+    assert_eq!(written(&mut pad, &["south=0", "lx=0", "lt=1"]), ["ABS_Z=1023"]);
+
+    // Where it points is not known, so it is not changed, and told when it is set to whatever.
+    let mut pointer = unknown("mouse-absolute");
+    let released = decode(pointer.1.apply(&Frame::new()));
+    assert!(released.iter().all(|it| it.starts_with("BTN_")), "{released:?}");
+    assert_eq!(written(&mut pointer, &["x=0"]), ["ABS_X=0"]);
+    assert_eq!(written(&mut pointer, &["x=0"]), [""; 0]);
+}
+
+#[test]
+fn of_a_touchscreen_of_which_nothing_is_known_every_finger_is_lifted() {
+    let profile = Profile::builtin("touchscreen").unwrap();
+    let mut screen = (profile, State::unknown(profile));
+    let released = decode(screen.1.apply(&Frame::new()));
+    let count = usize::from(profile.contacts().unwrap().count());
+    let lifts = released.iter().filter(|it| *it == "ABS_MT_TRACKING_ID=-1").count();
+    assert_eq!(lifts, count);
+    assert_eq!(released[..3], ["ABS_MT_SLOT=0", "ABS_MT_TRACKING_ID=-1", "ABS_MT_SLOT=1"]);
+    assert!(released.contains(&"BTN_TOUCH=0".to_owned()), "{released:?}");
+    assert!(!released.iter().any(|it| it.starts_with("ABS_X=")), "{released:?}");
+    // A finger that comes down at 0 is told so: the kernel has the place of the one before.
+    let down = written(&mut screen, &["touch0=1", "touch0_x=0", "touch0_y=0"]);
+    for event in ["ABS_MT_POSITION_X=0", "ABS_MT_POSITION_Y=0", "ABS_X=0", "ABS_Y=0", "BTN_TOUCH=1"]
+    {
+        assert!(down.iter().any(|it| it == event), "{event}: {down:?}");
+    }
+}
+
+#[test]
 fn of_several_values_in_a_frame_the_last_one_counts_and_motion_adds_up() {
     let (mouse, mut state) = state("mouse");
     let mut frame = Frame::new();

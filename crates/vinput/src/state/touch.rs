@@ -1,5 +1,6 @@
 //! Contacts: multi-touch protocol B, and the one contact that older programs see.
 
+use super::NOT_KNOWN;
 use crate::event::Event;
 use crate::profile::{
     ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_PRESSURE, ABS_MT_SLOT, ABS_MT_TRACKING_ID,
@@ -55,6 +56,16 @@ impl Touch {
             next_id: 0,
             age: 0,
             tools: if has_tools { BTN_TOOLS.len().min(usize::from(contacts.count())) } else { 0 },
+        }
+    }
+
+    /// Takes it that all contacts are down and anywhere, so that the next report lifts them.
+    pub(super) fn forget(&mut self) {
+        self.current = usize::MAX;
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            slot.id = 0;
+            slot.reported.fill(NOT_KNOWN);
+            self.dirty |= 1 << at;
         }
     }
 

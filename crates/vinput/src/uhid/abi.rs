@@ -11,6 +11,7 @@ pub(crate) const DESCRIPTOR_MAX: usize = 4096;
 /// `UHID_DATA_MAX`: most bytes in a report.
 const DATA_MAX: usize = 4096;
 
+const DESTROY: u32 = 1;
 const START: u32 = 2;
 const STOP: u32 = 3;
 const OUTPUT: u32 = 6;
@@ -43,6 +44,11 @@ const SET_REPORT_DATA: usize = 12;
 const REPLY_ERR: usize = 8;
 const REPLY_SIZE: usize = 10;
 const REPLY_DATA: usize = 12;
+
+/// `UHID_DESTROY`, cut off after its type: it has nothing else.
+pub(crate) fn destroy() -> [u8; 4] {
+    DESTROY.to_ne_bytes()
+}
 
 /// Most bytes of `phys` and of `uniq`: their fields less the NUL.
 pub(crate) const PHYS_MAX: usize = 63;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::time::{ClockId, clock_gettime};
 
 use super::abi::{EVENT_SIZE, Event, Record};
 use super::channel;
@@ -17,16 +18,17 @@ use super::feedback::{Feedback, Mailbox};
 use super::mac::Mac;
 use super::model::Model;
 use super::pad::Pad;
+use super::snapshot::Snapshot;
 use super::state::State;
 
-/// How long the sensors' clock has been running when a pad appears. SDL leaves the lights of a
-/// Bluetooth pad alone for its first ten seconds, because a real one plays an animation then.
+/// How much the sensors' clock is ahead of the host's. SDL leaves the lights of a Bluetooth pad alone for the
+/// first ten seconds of that clock, because a real one plays an animation then.
 const CLOCK_START: Duration = Duration::from_secs(15);
 
 /// A pad and its descriptor of `/dev/uhid`.
 #[derive(Debug)]
 pub(super) struct Core {
-    file: File,
+    pub(super) file: File,
     model: Model,
     mac: Mac,
     shared: Mutex<Shared>,
@@ -38,7 +40,6 @@ pub(super) struct Core {
     /// Readable when a driver has let go of the pad.
     pub(super) stopped: EventFd,
     timer: TimerFd,
-    born: Instant,
 }
 
 /// What the owner and the loop both use. It is locked for as long as it takes to encode and write one
@@ -63,9 +64,32 @@ impl Core {
             news: event()?,
             end: event()?,
             stopped: event()?,
-            timer: TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?,
-            born: Instant::now(),
+            timer: TimerFd::new(timerfd::ClockId::CLOCK_MONOTONIC, flags)?,
         })
+    }
+
+    /// For a pad that another process has made. What programs see is as it was, but everything is let go of: that
+    /// is reported at once, and the motors' owner is told that they stand still, as what stopped them may have
+    /// been lost.
+    pub(super) fn resume(&self, snapshot: &Snapshot) -> io::Result<()> {
+        let mut shared = self.lock();
+        shared.state.battery = snapshot.battery;
+        let state = shared.state;
+        shared.pad.set(&state);
+        shared.pad.resume(&snapshot.feedback);
+        let stopped = Feedback::Rumble { low: 0.0, high: 0.0 };
+        for feedback in snapshot.feedback.iter().copied().chain([stopped]) {
+            self.tell(feedback);
+        }
+        self.report(&mut shared)?;
+        self.tick_every(self.model.period())
+    }
+
+    /// What [`resume`](Self::resume) needs.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let lasting = |it: &Feedback| !matches!(it, Feedback::Rumble { .. });
+        let battery = self.lock().state.battery;
+        Snapshot { battery, feedback: self.mailbox.last().filter(lasting).collect() }
     }
 
     /// Sets all controls.
@@ -149,17 +173,19 @@ impl Core {
     }
 
     fn output(&self, report: &[u8]) -> io::Result<()> {
-        let clock = self.clock();
+        let clock = clock();
         let mut shared = self.lock();
-        let answer = shared.pad.output(report, clock, |feedback| {
-            self.mailbox.put(feedback);
-            let _ = self.news.write(1);
-        });
+        let answer = shared.pad.output(report, clock, |feedback| self.tell(feedback));
         answer.map_or(Ok(()), |report| self.write(&Record::input(report)))
     }
 
+    fn tell(&self, feedback: Feedback) {
+        self.mailbox.put(feedback);
+        let _ = self.news.write(1);
+    }
+
     fn report(&self, shared: &mut Shared) -> io::Result<()> {
-        let report = shared.pad.report(self.clock());
+        let report = shared.pad.report(clock());
         report.map_or(Ok(()), |report| self.write(&Record::input(report)))
     }
 
@@ -169,10 +195,6 @@ impl Core {
         Ok(self.timer.set(expiration, TimerSetTimeFlags::empty())?)
     }
 
-    fn clock(&self) -> Duration {
-        CLOCK_START + self.born.elapsed()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,6 +202,13 @@ impl Core {
     fn write(&self, record: &Record) -> io::Result<()> {
         channel::write(&self.file, record.as_bytes())
     }
+}
+
+/// The sensors' time: that of the host, so that it goes on whichever process reports it.
+fn clock() -> Duration {
+    // There is such a clock on every Linux.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    CLOCK_START + now
 }
 
 #[cfg(test)]

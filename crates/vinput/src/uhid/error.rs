@@ -135,6 +135,33 @@ impl CreateError {
     }
 }
 
+/// Why a device was not taken over.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AdoptError {
+    /// This process has the device already, or is closing it.
+    #[error("the device with the address {mac} is this process's already")]
+    Taken {
+        /// The address.
+        mac: Mac,
+    },
+    /// None of the right drivers has it: it was not ready yet when it was left, or its driver was unloaded since.
+    #[error("no driver has the device with the address {mac}; make it anew")]
+    NotBound {
+        /// The address.
+        mac: Mac,
+    },
+    /// Its nodes could not be found.
+    #[error(transparent)]
+    Nodes(CreateError),
+    /// The thread that answers for it, or what it needs, cannot be had.
+    #[error("cannot start the thread of the device")]
+    Thread(#[source] io::Error),
+    /// The kernel takes no report by the descriptor: there is no device behind it.
+    #[error("the kernel takes no report of the device; make it anew")]
+    Write(#[source] io::Error),
+}
+
 /// Why a state was not reported.
 #[derive(Debug, Error)]
 #[error("cannot write to the pad")]

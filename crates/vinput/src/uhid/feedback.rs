@@ -1,6 +1,6 @@
 //! What programs and drivers send back to a pad.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One thing that a pad was told. Everything here may come from a program inside a container.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +73,7 @@ impl Feedback {
     /// How many kinds there are; what is newer of a kind replaces what is older.
     const KINDS: usize = 8;
 
-    fn kind(self) -> usize {
+    pub(super) fn kind(self) -> usize {
         match self {
             Self::Rumble { .. } => 0,
             Self::Lightbar { .. } => 1,
@@ -90,16 +90,34 @@ impl Feedback {
 /// Feedback that nobody has taken yet: the newest of each kind. It is never full, so the thread that
 /// fills it never waits, and whoever comes late still learns how the pad stands.
 #[derive(Debug, Default)]
-pub(super) struct Mailbox(Mutex<[Option<Feedback>; Feedback::KINDS]>);
+pub(super) struct Mailbox(Mutex<Kinds>);
+
+#[derive(Debug, Default)]
+struct Kinds {
+    new: [Option<Feedback>; Feedback::KINDS],
+    /// Taken or not.
+    last: [Option<Feedback>; Feedback::KINDS],
+}
 
 impl Mailbox {
     pub(super) fn put(&self, feedback: Feedback) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[feedback.kind()] = Some(feedback);
+        let mut kinds = self.lock();
+        kinds.new[feedback.kind()] = Some(feedback);
+        kinds.last[feedback.kind()] = Some(feedback);
     }
 
     pub(super) fn take(&self) -> Option<Feedback> {
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.iter_mut().find_map(Option::take)
+        self.lock().new.iter_mut().find_map(Option::take)
+    }
+
+    /// The last of each kind, in the order of the kinds.
+    pub(super) fn last(&self) -> impl Iterator<Item = Feedback> + use<> {
+        let last = self.lock().last;
+        last.into_iter().flatten()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kinds> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

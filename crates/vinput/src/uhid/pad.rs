@@ -22,6 +22,13 @@ impl Pad {
         Self::Switch(Switch::new(kind, mac))
     }
 
+    /// Goes on where the process before stopped: the driver has had its answers, and will not ask again.
+    pub(super) fn resume(&mut self, feedback: &[Feedback]) {
+        if let Self::Switch(pad) = self {
+            pad.resume(feedback);
+        }
+    }
+
     /// Takes over a state; whether it is to be reported at once. Switch pads report at their own pace
     /// only, by which the driver times what it sends.
     pub(super) fn set(&mut self, state: &State) -> bool {

@@ -96,6 +96,16 @@ impl Switch {
         pad
     }
 
+    /// Goes on where the process before stopped: the host has asked for reports, and these lights are on.
+    pub(super) fn resume(&mut self, feedback: &[Feedback]) {
+        self.reporting = true;
+        for feedback in feedback {
+            if let Feedback::PlayerLeds { on, blinking } = feedback {
+                self.player_leds = on & 0x0f | blinking << 4;
+            }
+        }
+    }
+
     /// Takes over a state, for the next report.
     pub(super) fn set(&mut self, state: &State) {
         // Quarters; full is 4. Then: charging, two bits that are 3 on a Joy-Con, powered by USB.

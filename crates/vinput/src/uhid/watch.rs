@@ -168,7 +168,7 @@ impl<'a> Message<'a> {
 }
 
 /// Looks whether one of the right drivers has the device. During its probe that is so too early.
-fn bound_by(sysfs: &Path, wanted: Wanted<'_>) -> Option<Bound> {
+pub(crate) fn bound_by(sysfs: &Path, wanted: Wanted<'_>) -> Option<Bound> {
     let devices = fs::read_dir(sysfs.join(UHID.trim_start_matches('/'))).ok()?;
     let is_ours = |path: &PathBuf| {
         let uevent = fs::read_to_string(path.join("uevent")).unwrap_or_default();

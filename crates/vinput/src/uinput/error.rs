@@ -80,6 +80,34 @@ impl CreateError {
     }
 }
 
+/// Why a device was not taken over.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AdoptError {
+    /// The kernel knows no device behind the descriptor.
+    #[error(transparent)]
+    Ioctl(#[from] IoctlError),
+    /// What the kernel says of the device could not be found.
+    #[error(transparent)]
+    Sysfs(#[from] SysfsError),
+    /// It is not the device that is meant.
+    #[error("{sysname} is not the device that is meant: it is {found}, not {expected}")]
+    OtherDevice {
+        /// The kernel's name of the device.
+        sysname: String,
+        /// Bus, vendor, product, version and `phys` of the one that is meant.
+        expected: String,
+        /// The same of this one.
+        found: String,
+    },
+    /// Not everything could be let go of.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Programs that wait could not be answered.
+    #[error(transparent)]
+    Feedback(#[from] FeedbackError),
+}
+
 /// The kernel refused an ioctl.
 #[derive(Debug, Error)]
 #[error("{name} ({number:#010x}) failed")]

@@ -329,7 +329,7 @@ proptest::proptest! {
             pad.send(Feedback::Erase { id });
         }
         pad.polled();
-        proptest::prop_assert_eq!(pad.player.told_rumble, Rumble::default());
+        proptest::prop_assert_eq!(pad.player.told_rumble, Some(Rumble::default()));
         proptest::prop_assert_eq!(pad.player.timeout(), None);
     }
 }

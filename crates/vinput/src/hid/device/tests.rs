@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::*;
+use crate::hid::Snapshot;
 use crate::hid::profile::tests::pad;
 
 /// A device's loop, and the kernel's end.
@@ -93,4 +94,29 @@ fn a_report_that_there_is_not_is_refused_at_once() {
         assert_eq!(set[8..10], 5_u16.to_ne_bytes(), "{number} {kind}");
     }
     assert_eq!(device.core.queue.take(), None);
+}
+
+#[test]
+fn a_device_that_is_taken_over_reports_all_and_answers_what_it_was_told_before() {
+    let before = Fixture::new();
+    before.ask(&set_report(5, FEATURE, &[5, 0xaa, 0xbb]));
+    let frame = before.core.profile.frame(["button1=1"]).unwrap();
+    before.core.lock().apply(&before.core.profile, &frame, |_| Ok::<(), ()>(())).unwrap();
+    // Answered when the report before has been kept.
+    before.ask(&get_report(5, FEATURE));
+    let snapshot = before.core.snapshot();
+
+    let after = Fixture::new();
+    after.core.resume(&Snapshot::parse(&snapshot.to_bytes()).unwrap()).unwrap();
+    let mut record = [0; EVENT_SIZE];
+    let length = (&after.kernel).read(&mut record).unwrap();
+    // `UHID_INPUT2`: nothing is held. Then there is the other report.
+    assert_eq!(
+        (&record[..4], &record[6..length]),
+        (&12_u32.to_ne_bytes()[..], &[1, 0, 8, 0, 0][..])
+    );
+    assert!((&after.kernel).read(&mut [0; EVENT_SIZE]).unwrap() > 0);
+    assert_eq!(reply(&after.ask(&get_report(5, FEATURE))), (0, &[5, 0xaa, 0xbb][..]));
+    let output = after.core.queue.take().unwrap();
+    assert_eq!((output.kind, output.data), (ReportKind::Feature, vec![5, 0xaa, 0xbb]));
 }

@@ -197,3 +197,58 @@ fn a_record_of_any_length_and_kind_leaves_the_loop_alive() {
         record[..4] != 10_u32.to_ne_bytes() || record[4..8] != id
     } {}
 }
+
+#[test]
+fn a_pad_that_is_taken_over_lets_go_at_once_and_tells_its_owner_how_things_are() {
+    let before = Fixture::new(Model::DualShock4);
+    let battery = crate::uhid::Battery { percent: 30, charging: true };
+    let state = State { buttons: Button::South.into(), battery, ..State::NEUTRAL };
+    before.core.set(&state).unwrap();
+    before.send(&output(&[0x05, 0x03, 0, 0, 9, 9, 1, 2, 3, 0, 0]));
+    before.wait_for_news();
+    while before.core.take_feedback().is_some() {}
+    let snapshot = before.core.snapshot();
+
+    let after = Fixture::new(Model::DualShock4);
+    after.core.resume(&Snapshot::parse(&snapshot.to_bytes()).unwrap()).unwrap();
+    let report = after.receive();
+    // The hat in the middle and no button; charging, 3 tenths.
+    assert_eq!((input(&report)[5], input(&report)[30]), (0x08, 0x13));
+    // No driver starts once more, and yet the pad repeats itself.
+    assert_eq!(input(&after.receive())[0], 0x01);
+    let told: Vec<_> = std::iter::from_fn(|| after.core.take_feedback()).collect();
+    let colour = Feedback::Lightbar { red: 1, green: 2, blue: 3 };
+    assert_eq!(told, [Feedback::Rumble { low: 0.0, high: 0.0 }, colour]);
+}
+
+#[test]
+fn a_switch_pad_that_is_taken_over_goes_on_reporting_and_knows_its_lights() {
+    let pad = Fixture::new(Model::SwitchPro);
+    let feedback = vec![Feedback::PlayerLeds { on: 5, blinking: 2 }];
+    pad.core.resume(&Snapshot { feedback, ..Snapshot::default() }).unwrap();
+    assert_eq!(input(&pad.receive())[0], 0x30);
+    pad.send(&output(&[&[0x01, 0x00][..], &[0; 8], &[0x31]].concat()));
+    let reply = std::iter::repeat_with(|| input(&pad.receive()).to_owned());
+    let reply = reply.into_iter().find(|report| report[0] == 0x21).unwrap();
+    assert_eq!(reply[13..16], [0xb0, 0x31, 0x25]);
+}
+
+#[test]
+fn what_has_been_asked_before_the_pad_is_taken_over_is_answered_by_its_new_owner() {
+    let (ours, kernel) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
+    let mut kernel = File::from(kernel);
+    kernel.write_all(&get_report(77, 0x09)).unwrap();
+    let core = Core::new(File::from(nonblocking(ours)), Model::DualSense, Mac([2; 6])).unwrap();
+    core.resume(&Snapshot::default()).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| core.run());
+        let mut record = [0; EVENT_SIZE];
+        while {
+            let length = kernel.read(&mut record).unwrap();
+            assert!(length > 0);
+            record[..8] != *[10_u32.to_ne_bytes(), 77_u32.to_ne_bytes()].concat()
+        } {}
+        core.end();
+    });
+}

@@ -42,7 +42,7 @@ impl Program {
     }
 
     /// Starts `command` without a limit.
-    fn start_unlimited(command: &[&str]) -> Self {
+    pub(crate) fn start_unlimited(command: &[&str]) -> Self {
         Self::spawn(r#"exec "$@" 2>&1"#, command)
     }
 

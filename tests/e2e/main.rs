@@ -34,4 +34,5 @@ mod recovery;
 mod references;
 mod sandbox;
 mod service;
+mod soak;
 mod who;

@@ -37,7 +37,8 @@ pub(super) enum Disk {
 }
 
 /// Variables of our environment that commands in the machine get too.
-const PASSED_ON: &[&str] = &["CI", "RUST_BACKTRACE", "RUST_LOG", "NO_COLOR", "CARGO_TERM_COLOR"];
+const PASSED_ON: &[&str] =
+    &["CI", "HOTSEAT_SOAK", "RUST_BACKTRACE", "RUST_LOG", "NO_COLOR", "CARGO_TERM_COLOR"];
 
 /// Hardware for tests to look at: a mouse, a keyboard, a serial line (an FTDI chip), a reader of smart cards,
 /// and a pen tablet.

@@ -5,10 +5,11 @@
 //! the same code, each for a container of its own, in turns; in both containers the same program listens.
 //!
 //! `udev` compares udev-forge with systemd-udevd; `frames` compares writing frames with a bare loop; `grants` opening a
-//! node with and without our program.
+//! node with and without our program; `scale` a plug on a full host with one on an empty one.
 
 pub(crate) mod frames;
 mod grants;
+pub(crate) mod scale;
 mod sides;
 mod udev;
 

@@ -72,6 +72,15 @@ enum Bench {
         #[arg(long, default_value_t = 101)]
         rounds: u32,
     },
+    /// How long a plug takes, and how much memory, next to 399 other pads in 100 sessions.
+    Scale {
+        /// Run on this machine, whatever it is.
+        #[arg(long)]
+        here: bool,
+        /// How many plugs to measure at a time.
+        #[arg(long, default_value_t = 15)]
+        rounds: u32,
+    },
     /// How many frames per second a device takes, against a bare loop that writes the same bytes.
     Frames {
         /// Run on this machine, whatever it is.
@@ -103,6 +112,14 @@ fn main() -> ExitCode {
             place::Profile::Release,
             &["bench", "plug", "--rounds", &rounds.to_string()],
             || bench::run_here(rounds),
+        ),
+        Task::Bench { what: Bench::Scale { here: true, rounds } } => {
+            bench::scale::run_here(rounds).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Bench { what: Bench::Scale { here: false, rounds } } => place::here_or_in_vm(
+            place::Profile::Release,
+            &["bench", "scale", "--rounds", &rounds.to_string()],
+            || bench::scale::run_here(rounds),
         ),
         Task::Bench { what: Bench::Frames { here: true, rounds } } => {
             bench::frames::run_here(rounds).map(|()| ExitCode::SUCCESS)

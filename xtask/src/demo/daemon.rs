@@ -65,6 +65,11 @@ impl Daemon {
         &self.folder.0
     }
 
+    /// The daemon's process, as a number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
     fn socket(&self) -> PathBuf {
         self.folder.0.join("socket")
     }

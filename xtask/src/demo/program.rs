@@ -112,6 +112,11 @@ impl Program {
         writeln!(input, "{line}").with_context(|| format!("telling {} to {line}", self.name))
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The end of what it said, for messages.
     pub(crate) fn tail(&mut self) -> String {
         self.seen.extend(self.lines.try_iter().map(|line| line.text));

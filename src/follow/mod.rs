@@ -11,17 +11,17 @@ mod bus;
 mod status;
 mod systemd;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use device_gate::Grants;
-use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::engine::{Engine, chain};
 use crate::problem::Problem;
+use crate::runtime::api::Event;
+use crate::runtime::http::HttpError;
 use crate::runtime::{Runtime, api};
 use crate::session::Sessions;
 
@@ -32,6 +32,9 @@ pub const LABEL: &str = "hotseat.session";
 
 /// The pause before a connection is tried again, which doubles from the first to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// How many containers of a runtime are being attached at once. It may tell of more than there are.
+const AT_ONCE: usize = 64;
 
 /// A runtime cannot be followed now.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +50,7 @@ enum FollowError {
         source: std::io::Error,
     },
     #[error("could not ask for its containers")]
-    Api(#[source] bollard::errors::Error),
+    Api(#[source] HttpError),
     #[error("its stream of events ended")]
     Ended,
 }
@@ -99,32 +102,21 @@ async fn watch(
     crate::runtime::answers(&socket)
         .await
         .map_err(|source| FollowError::Connect { socket: shown(), source })?;
-    let docker = api::connect(&socket).await.map_err(FollowError::Api)?;
 
     // What starts from now on comes as an event, even if we are not listening yet; what ran before is in the list;
     // what is in both is attached once.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut events = pin!(api::events(&docker, now.as_secs()));
-    for container in api::labelled(&docker, LABEL).await.map_err(FollowError::Api)? {
-        let name = container.names.unwrap_or_default().into_iter().next();
-        let session = container.labels.unwrap_or_default().remove(LABEL);
-        if let (Some(name), Some(session)) = (name, session) {
-            adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
-        }
+    let mut events = api::events(&socket, now.as_secs()).await.map_err(FollowError::Api)?;
+    for (name, session) in api::labelled(&socket, LABEL).await.map_err(FollowError::Api)? {
+        spawn_adopt(sessions, runtime, adopting, name, session).await;
     }
     engine.following.connected(runtime);
     info!(%runtime, "containers with the label {LABEL} are followed");
-    while let Some(event) = events.next().await {
-        while adopting.try_join_next().is_some() {}
-        let event = event.map_err(FollowError::Api)?;
-        if event.action.as_deref() == Some(api::UPDATE) {
+    while let Some(event) = events.next::<Event>().await.map_err(FollowError::Api)? {
+        if event.action == api::UPDATE {
             reapply(engine, "an update of a container").await;
-            continue;
-        }
-        let mut attributes = event.actor.unwrap_or_default().attributes.unwrap_or_default();
-        // A container's labels are attributes of its events, and so is its name.
-        if let (Some(name), Some(session)) = (attributes.remove("name"), attributes.remove(LABEL)) {
-            adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
+        } else if let Some((name, session)) = event.labelled(LABEL) {
+            spawn_adopt(sessions, runtime, adopting, name, session).await;
         }
     }
     Err(FollowError::Ended)
@@ -144,6 +136,21 @@ async fn reapply(engine: &Arc<Engine>, after: &str) {
         Ok(_) => info!(after, "containers have what they were granted"),
         Err(error) => warn!(after, %error, "a container may have lost its devices"),
     }
+}
+
+/// Attaches one container beside others, as many as may be.
+async fn spawn_adopt(
+    sessions: &Arc<Sessions>,
+    runtime: &Runtime,
+    adopting: &mut JoinSet<()>,
+    name: String,
+    session: String,
+) {
+    while adopting.try_join_next().is_some() {}
+    if adopting.len() >= AT_ONCE {
+        adopting.join_next().await;
+    }
+    adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
 }
 
 /// Attaches one container. What it does to be slow, or what goes wrong with it, is no other's concern.

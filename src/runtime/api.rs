@@ -3,20 +3,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bollard::Docker;
-use bollard::errors::Error;
-use bollard::models::{ContainerSummary, EventMessage};
-use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
-use futures_util::Stream;
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
 use tokio::net::UnixStream;
 
+use super::http::{self, HttpError, Lines};
 use super::{ContainerRef, ResolveError};
 use crate::config::Config;
-
-/// Seconds; the runtime answers in milliseconds unless it is stuck.
-const TIMEOUT: u64 = 10;
 
 /// A container runtime with Docker's API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,32 +89,82 @@ impl Runtime {
             return Err(ResolveError::Socket { reference: reference.clone(), socket, source });
         }
         let api_error = |source| match source {
-            Error::DockerResponseServerError { status_code: 404, .. } => {
+            HttpError::Status { status: StatusCode::NOT_FOUND, .. } => {
                 ResolveError::NotFound { reference: reference.clone() }
             }
-            source => ResolveError::Api {
-                reference: reference.clone(),
-                socket: socket.clone(),
-                source: Box::new(source),
-            },
+            source => {
+                ResolveError::Api { reference: reference.clone(), socket: socket.clone(), source }
+            }
         };
-        let docker = connect(&socket).await.map_err(api_error)?;
-        let container = docker.inspect_container(name, None).await.map_err(api_error)?;
+        let path = format!("/containers/{name}/json");
+        let container: Inspected = http::get(&socket, &path).await.map_err(api_error)?;
 
-        let runtime = container.host_config.and_then(|config| config.runtime).unwrap_or_default();
+        let runtime = container.host_config.runtime;
         if has_own_kernel(&runtime) {
             return Err(ResolveError::OwnKernel { reference: reference.clone(), runtime });
         }
-        let state = container.state.unwrap_or_default();
-        let pid = state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid > 0);
-        match (container.id, pid, state.running) {
-            (Some(id), Some(pid), Some(true)) => Ok(Found { id, pid }),
-            _ => {
-                let status =
-                    state.status.map_or_else(|| "unknown".to_owned(), |status| status.to_string());
-                Err(ResolveError::NotRunning { reference: reference.clone(), status })
-            }
+        let State { pid, running, status } = container.state;
+        match u32::try_from(pid) {
+            Ok(pid) if pid > 0 && running => Ok(Found { id: container.id, pid }),
+            _ => Err(ResolveError::NotRunning { reference: reference.clone(), status }),
         }
+    }
+}
+
+/// What is read of a container (Docker Engine API, ContainerInspect).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Inspected {
+    id: String,
+    state: State,
+    #[serde(default)]
+    host_config: HostConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct State {
+    pid: i64,
+    running: bool,
+    status: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfig {
+    #[serde(default)]
+    runtime: String,
+}
+
+/// A container in a list (ContainerList).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    names: Vec<String>,
+    labels: HashMap<String, String>,
+}
+
+/// What has happened to a container (SystemEvents).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Event {
+    /// Its kind: `start`, `update`.
+    pub(crate) action: String,
+    actor: Actor,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Actor {
+    /// A container's labels, and its name.
+    attributes: Option<HashMap<String, String>>,
+}
+
+impl Event {
+    /// The container's name, and its value of a label.
+    pub(crate) fn labelled(self, label: &str) -> Option<(String, String)> {
+        let mut attributes = self.actor.attributes?;
+        Some((attributes.remove("name")?, attributes.remove(label)?))
     }
 }
 
@@ -134,32 +180,29 @@ pub(super) async fn uid_of(user: &str) -> io::Result<Option<u32>> {
     Ok(found.map(|user| user.uid.as_raw()))
 }
 
-/// Opens the API. The library's own version is newer than most daemons: always negotiate.
-pub(crate) async fn connect(socket: &std::path::Path) -> Result<Docker, Error> {
-    Docker::connect_with_unix(&socket.to_string_lossy(), TIMEOUT, bollard::API_DEFAULT_VERSION)?
-        .negotiate_version()
-        .await
-}
-
-/// The containers that run now and have a label.
-pub(crate) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<ContainerSummary>, Error> {
-    let filters = HashMap::from([("label", vec![label])]);
-    let options = ListContainersOptionsBuilder::new().filters(&filters).build();
-    docker.list_containers(Some(options)).await
+/// The containers that run now and have a label: their names, and its values.
+pub(crate) async fn labelled(
+    socket: &Path,
+    label: &str,
+) -> Result<Vec<(String, String)>, HttpError> {
+    let filters = http::encoded(&json!({ "label": [label] }).to_string());
+    let path = format!("/containers/json?filters={filters}");
+    let listed: Vec<Listed> = http::get(socket, &path).await?;
+    let of = |mut container: Listed| {
+        Some((container.names.into_iter().next()?, container.labels.remove(label)?))
+    };
+    Ok(listed.into_iter().filter_map(of).collect())
 }
 
 /// The event of a container whose limits were changed.
 pub(crate) const UPDATE: &str = "update";
 
-/// The starts and updates of containers since a time (seconds of the epoch), and then as they come.
-pub(crate) fn events(
-    docker: &Docker,
-    since: u64,
-) -> impl Stream<Item = Result<EventMessage, Error>> + use<'_> {
+/// The starts and updates of containers since a time (seconds of the epoch), and then as they come: each an [`Event`].
+pub(crate) async fn events(socket: &Path, since: u64) -> Result<Lines, HttpError> {
     // Not the label: Podman's filter wants its value too (generateEventFilter in libpod/events/filters.go).
-    let filters = HashMap::from([("type", vec!["container"]), ("event", vec!["start", UPDATE])]);
-    let options = EventsOptionsBuilder::new().since(&since.to_string()).filters(&filters).build();
-    docker.events(Some(options))
+    let filters = json!({ "type": ["container"], "event": ["start", UPDATE] }).to_string();
+    let path = format!("/events?since={since}&filters={}", http::encoded(&filters));
+    Lines::get(socket, &path).await
 }
 
 /// Whether an OCI runtime's name says that it runs its containers on another kernel: Kata Containers (`kata`,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use device_gate::{CgroupError, ContainerError};
 
 use super::ContainerRef;
+use super::http::HttpError;
 
 /// A reference could not be followed to a running container.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,7 @@ pub enum ResolveError {
         socket: PathBuf,
         /// Why.
         #[source]
-        source: Box<bollard::errors::Error>,
+        source: HttpError,
     },
     /// There is no user of that name.
     #[error("`{reference}`: this host has no user `{user}`")]

@@ -4,6 +4,7 @@
 pub(crate) mod api;
 mod by_cgroup;
 mod error;
+pub(crate) mod http;
 mod machine;
 mod reference;
 

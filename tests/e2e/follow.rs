@@ -1,6 +1,8 @@
 //! Containers are attached by their label, and again after whatever happens to them, to their runtime, or to us.
 //! (Plain restarts, in every runtime that is followed, are in `matrix.rs`.)
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::harness::{Container, Daemon, IMAGE, sh};
@@ -89,10 +91,32 @@ fn a_restart_of_the_runtime_is_followed() {
     assert!(docker.unwrap()["detail"].as_str().unwrap().ends_with("are followed"), "{checks}");
 }
 
+/// Docker with `live-restore`, until this is dropped.
+struct LiveRestore;
+
+impl LiveRestore {
+    fn start() -> Self {
+        sh("mkdir -p /etc/docker; cp /etc/docker/daemon.json /run/hotseat-docker.json");
+        let live_restore = Self;
+        sh(
+            "sed -i 's/{/{ \"live-restore\": true,/' /etc/docker/daemon.json; systemctl restart docker",
+        );
+        live_restore
+    }
+}
+
+impl Drop for LiveRestore {
+    fn drop(&mut self) {
+        // After a failed test there is nothing more to fail.
+        let restore =
+            "mv /run/hotseat-docker.json /etc/docker/daemon.json; systemctl restart docker";
+        let _ = Command::new("sh").args(["-c", restore]).status();
+    }
+}
+
 #[test]
 fn a_container_that_keeps_running_while_its_runtime_restarts_is_left_in_peace() {
-    sh("mkdir -p /etc/docker; cp /etc/docker/daemon.json /run/hotseat-docker.json
-        sed -i 's/{/{ \"live-restore\": true,/' /etc/docker/daemon.json; systemctl restart docker");
+    let _live_restore = LiveRestore::start();
     let mut daemon = follower();
     let container = labelled("live", "s", "");
     daemon.log().expect(ATTACHED);
@@ -105,8 +129,6 @@ fn a_container_that_keeps_running_while_its_runtime_restarts_is_left_in_peace() 
     sh(&format!("docker restart --time 0 {}", container.name));
     daemon.log().expect(ATTACHED);
     pad(&daemon, &container);
-    drop(container);
-    sh("mv /run/hotseat-docker.json /etc/docker/daemon.json; systemctl restart docker");
 }
 
 #[test]

@@ -128,10 +128,16 @@ impl Daemon {
 
     /// Starts the daemon's process (again), waits until it is ready, and returns the line in which it says so.
     pub(crate) fn launch(&mut self) -> String {
+        self.launch_by(&[])
+    }
+
+    /// The same by a program that becomes it.
+    pub(crate) fn launch_by(&mut self, program: &[&str]) -> String {
         let config = self.path("config.toml").display().to_string();
         // Whether it is killed somewhere is for `arm` to say.
         let fault = format!("HOTSEAT_FAULT=@{}", self.path("fault").display());
-        let command = ["env", &fault, &*HOTSEAT, "serve", "--config", &config];
+        let serve = [HOTSEAT.as_str(), "serve", "--config", &config];
+        let command = [&["env", &fault], program, &serve].concat();
         let mut program = Program::start_unlimited(&command);
         let ready = program.expect("ready");
         self.program = Some(program);

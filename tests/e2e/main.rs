@@ -14,6 +14,7 @@ mod consumers;
 mod desired;
 mod doctor;
 mod events;
+mod failures;
 mod follow;
 mod hand_off;
 mod harness;

@@ -47,16 +47,22 @@ pub fn open_starting(id: &str, pid: u32, root: &Path) -> Result<Container, Conta
     }
 }
 
+/// What engines and runtimes put before a container's id in the name of its cgroup: Docker, Podman, Buildah, CRI-O,
+/// containerd for Kubernetes, nerdctl; runc and crun where they are told no name.
+const ENGINES: [&str; 8] =
+    ["docker", "libpod", "buildah", "crio", "cri-containerd", "nerdctl", "runc", "crun"];
+
 /// The name of the cgroup, of this one and those around it, that is the container's: `ID`, `ENGINE-ID` or
-/// `ENGINE-ID.scope` (runc's libcontainer/cgroups, crun's src/libcrun/cgroup-systemd.c).
+/// `ENGINE-ID.scope` (runc's libcontainer/cgroups, crun's src/libcrun/cgroup-systemd.c). All of the id: `3` is not that of
+/// a login's `session-3.scope`.
 fn named_after(id: &str, cgroup: &Path) -> Option<String> {
-    let names = cgroup.iter().map(|name| name.to_string_lossy());
-    let mut its = names.filter(|name| {
+    let is_its = |name: &str| {
         let name = name.strip_suffix(".scope").unwrap_or(name);
-        !id.is_empty()
-            && name.strip_suffix(id).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
-    });
-    its.next().map(String::from)
+        let engine = name.strip_suffix(id).and_then(|rest| rest.strip_suffix('-'));
+        !id.is_empty() && (name == id || engine.is_some_and(|engine| ENGINES.contains(&engine)))
+    };
+    let mut names = cgroup.iter().map(|name| name.to_string_lossy());
+    names.find(|name| is_its(name)).map(String::from)
 }
 
 fn open_root(container: &Container, root: &Path) -> io::Result<OwnedFd> {
@@ -104,5 +110,8 @@ mod tests {
         }
         assert_eq!(of("user", "/sys/fs/cgroup/user.slice/user-1000.slice"), None);
         assert_eq!(of("", "/sys/fs/cgroup/docker/4f9c"), None);
+        let login = "/sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope";
+        assert_eq!(of("3", login), None);
+        assert_eq!(of("9c", "/sys/fs/cgroup/system.slice/docker-4f-9c.scope"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! No back-end: for containers whose cgroup refuses no device by itself, such as rootless ones.
 
+use std::io;
 use std::os::fd::AsFd;
 
 use super::{BackEnd, GrantError, Granting, root_override};
@@ -18,7 +19,11 @@ impl Granting for NotNeeded {
 
     fn grant(&self, cgroup: &Cgroup, _: Devices, _: Access) -> Result<(), GrantError> {
         let path = || cgroup.path().to_owned();
-        let programs = |source| GrantError::Programs { cgroup: path(), source };
+        let programs = |source: io::Error| match source.kind() {
+            // Who may not look, may not grant either.
+            io::ErrorKind::PermissionDenied => GrantError::NoBackEnd { cgroup: path() },
+            _ => GrantError::Programs { cgroup: path(), source },
+        };
         for id in bpf::device_programs(cgroup.as_fd(), true).map_err(programs)?.ids {
             let refuses_nothing = match bpf::program_by_id(id) {
                 Ok(program) => {

@@ -1,8 +1,6 @@
 //! A container that is being started: as runc and crun have it at the hook createRuntime, made with unshare(1) and
 //! pivot_root(8). Needs root; the runtimes themselves are end-to-end tests of the product.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -14,15 +12,7 @@ use device_gate::{Cgroup, ContainerError, Device, NewNode, Staging, attach, open
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// Whether to skip: loudly, and never where CI or the test machine promise root.
-fn skip() -> bool {
-    if rustix::process::geteuid().is_root() {
-        return false;
-    }
-    assert!(std::env::var_os("CI").is_none() && std::env::var_os("HOTSEAT_VM").is_none());
-    eprintln!("SKIP(not root)");
-    true
-}
+use crate::skip;
 
 /// A process that has made its container's mounts and waits, as for a hook; its root still is the host's.
 struct Starting {
@@ -43,7 +33,7 @@ cd "$1" && pivot_root . run/old && exec chroot . sh -c 'umount -l /run/old; echo
 impl Starting {
     fn new(name: &str) -> Self {
         let id = format!("hotseattest{}{name}", std::process::id());
-        let cgroup = Cgroup::root().unwrap().create_child(&format!("engine-{id}")).unwrap();
+        let cgroup = Cgroup::root().unwrap().create_child(&format!("runc-{id}")).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("rootfs");
         fs::create_dir(&root).unwrap();

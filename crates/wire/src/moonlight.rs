@@ -1,0 +1,1 @@
+//! Input packets of Moonlight clients.

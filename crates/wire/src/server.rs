@@ -60,7 +60,8 @@ impl ServerCore {
             slots: (0..MAX_SLOTS).map(|_| None).collect(),
             epochs: [0; MAX_SLOTS as usize],
             sequences: [[0; Feedback::KINDS]; MAX_SLOTS as usize],
-            actions: Vec::new(),
+            // An edge has two bytes, and makes a change and a report. There are only more where keys are missing.
+            actions: Vec::with_capacity(MAX_DATAGRAM),
             receipt: Receipt::default(),
             received: Duration::ZERO,
             rtt: Duration::ZERO,

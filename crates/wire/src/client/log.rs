@@ -56,10 +56,6 @@ impl Log {
         had_more && count > 0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.edges.is_empty()
-    }
-
     fn drop_front(&mut self, count: usize) {
         for edge in self.edges.drain(..count) {
             self.base.set(edge.number, edge.down);

@@ -244,7 +244,7 @@ impl Slot {
         let more = kind.numbers() > 0 && log.acknowledge(last);
         let part = &mut self.parts[kind.index()];
         if part.since.is_some_and(|since| !is_newer_u32(since, tick)) {
-            part.is_acknowledged = log.is_empty();
+            part.is_acknowledged = true;
         }
         if more {
             self.say(kind);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotseat_wire::{
-    Axes, Change, Contact, Feedback, HEARTBEAT, Kind, MAX_DATAGRAM, Place, Set, button,
+    Action, Axes, Change, Contact, Feedback, HEARTBEAT, Kind, MAX_DATAGRAM, Place, Set, button,
 };
 
 use crate::world::{Network, World};
@@ -107,6 +107,45 @@ fn the_server_lets_go_of_what_a_silent_client_held_and_presses_it_again_when_it_
     world.run(200 * MS);
     assert_eq!(&world.devices[&0].state, world.client.state(0).unwrap());
     assert_eq!(world.devices[&0].presses[&(Kind::Gamepad, 0)], 2);
+}
+
+#[test]
+fn what_is_held_is_said_as_soon_as_the_client_hears_of_a_new_epoch() {
+    let mut world = World::new(Network::perfect(), &[0]);
+    world.apply(0, &south(true));
+    world.run(60 * MS);
+    // Long enough after the server's last word, and before the heartbeat.
+    let (now, mut buffer) = (world.client_now() + 20 * MS, [0; MAX_DATAGRAM]);
+    assert_eq!(world.client.poll_transmit(now, &mut buffer), None);
+    world.server.handle_timeout(now + Duration::from_secs(1));
+    let epoch = world.server.poll_transmit(now, &mut buffer).unwrap().to_vec();
+    world.client.handle(now, &epoch).unwrap();
+    let again = world.client.poll_transmit(now, &mut buffer).unwrap();
+    let press = Action::Change { slot: 0, change: south(true) };
+    assert_eq!(world.server.handle(now, again), Ok(&[press, Action::Sync { slot: 0 }][..]));
+}
+
+#[test]
+fn a_tap_while_there_was_no_connection_does_not_happen_on_the_next_one() {
+    let mut world = World::new(Network::perfect(), &[0]);
+    world.is_cut = true;
+    world.apply(0, &south(true));
+    world.apply(0, &south(false));
+    world.apply(0, &touch(1, 5));
+    world.apply(0, &Change::Lift { id: 1 });
+    world.apply(0, &Change::Move { dx: 5, dy: 5 });
+    world.disconnect();
+    world.is_cut = false;
+    world.reconnect();
+    world.run(200 * MS);
+    assert_eq!(world.devices[&0].reports, <[Vec<Change>; 0]>::default());
+    // What comes after that does, although both count anew.
+    world.apply(0, &south(true));
+    world.apply(0, &Change::Move { dx: 1, dy: 0 });
+    world.apply(0, &touch(1, 5));
+    world.run(200 * MS);
+    let device = &world.devices[&0];
+    assert_eq!((device.presses[&(Kind::Gamepad, 0)], device.fingers, device.sums[0]), (1, 1, 1));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: random input for everything in `udev-forge` that reads or builds, and for profiles.
+//! `cargo xtask fuzz`: random input for everything in `udev-forge` that reads or builds, for profiles, and for what
+//! comes over the network.
 //!
 //! The targets (`fuzz/fuzz_targets`) are those of cargo-fuzz. Its program and the nightly compiler, which it
 //! needs for the address sanitizer, are left out: this is safe Rust, where a mistake is a panic, and what the

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use device_gate::{Container, Grants, Staging, StagingError};
 use udev_forge::{Hwdb, Stamp, StampError};
@@ -39,8 +39,6 @@ pub struct GrantsUnavailable(String);
 /// The daemon's resources: the grants, the staging file system, the reaper thread, the journal.
 #[derive(Debug)]
 pub struct Engine {
-    /// The configuration.
-    pub config: Config,
     /// Nodes and records that show up in containers.
     pub staging: Staging,
     /// Closes kernel devices, which takes tens of milliseconds.
@@ -51,6 +49,8 @@ pub struct Engine {
     pub(crate) earlier: Earlier,
     /// What happened, for whoever watches.
     pub events: Arc<Events>,
+    /// Replaced as a whole when it is read again.
+    config: RwLock<Arc<Config>>,
     grants: Result<Grants, String>,
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
@@ -76,7 +76,7 @@ impl Engine {
         let journal = Journal::go_on(&config.journal, &earlier).map_err(StartError::Journal)?;
         let grants = choose_grants();
         let engine = Self {
-            config,
+            config: RwLock::new(Arc::new(config)),
             staging,
             reaper: Reaper::new().map_err(StartError::Reaper)?,
             journal,
@@ -91,6 +91,11 @@ impl Engine {
         // Read now, so that no plug has to wait for it.
         engine.hwdb();
         Ok(engine)
+    }
+
+    /// The configuration as it is now. A step that asks for several keys asks for it once.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The grants.

@@ -44,7 +44,7 @@ pub(super) struct DoctorQuery {
 pub(super) async fn profiles(
     State(sessions): State<Shared>,
 ) -> Result<axum::Json<Vec<ProfileView>>, Problem> {
-    let directory = sessions.engine().config.profiles.clone();
+    let directory = sessions.engine().config().profiles.clone();
     let listed = tokio::task::spawn_blocking(move || crate::profiles::list(&directory));
     let (profiles, _) = listed.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
     let view = |profile: &Profile| ProfileView {

@@ -77,7 +77,7 @@ pub fn description() -> String {
 
 /// All routes.
 pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
-    let allowed = sessions.engine().config.allow_uids.clone();
+    let allowed = sessions.engine().config().allow_uids.clone();
     Router::new()
         .route("/v1/sessions", get(sessions::list).post(sessions::add))
         .route("/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))

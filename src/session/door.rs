@@ -108,7 +108,7 @@ fn open_claimed(
     reference: ContainerRef,
     container: Container,
 ) -> Result<Door, Error> {
-    let announcer = Announcer::open(&engine.config, &container)?;
+    let announcer = Announcer::open(&engine.config(), &container)?;
     // To be told, not to be relied on: others may come later.
     let neighbours = container.network_neighbours().unwrap_or_default();
     // A container that an earlier daemon had attached may show them still.

@@ -253,11 +253,12 @@ fn record(state: &State, plugged: &Plugged) -> Result<(), Error> {
 fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
     let door = state.door()?;
     let (uid, gid) = door.container.root_ids();
+    let mode = engine.config().node_mode;
     for node in plugged.nodes() {
         let new = NewNode {
             path: &node.devname,
             device: DeviceNumber::char(node.major, node.minor),
-            mode: engine.config.node_mode,
+            mode,
             uid,
             gid,
         };

@@ -22,6 +22,7 @@ use crate::cdi::{self, Hook};
 use crate::engine::Engine;
 use crate::events::What;
 use crate::fault;
+use crate::limits::LimitError;
 use crate::runtime::{ContainerRef, ResolveError};
 use crate::sandbox;
 
@@ -178,6 +179,10 @@ impl Sessions {
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
+        let limit = self.engine.config().limits.sessions;
+        if self.handles().len() >= limit {
+            return Err(Error::Limit(LimitError::Sessions { limit }));
+        }
         let (engine, owned) = (Arc::clone(&self.engine), name.to_owned());
         let made = tokio::task::spawn_blocking(move || make(&engine, owned)).await;
         let state = made.map_err(|_| Error::Lost)??;
@@ -325,6 +330,16 @@ impl Sessions {
                 tracing::warn!(session = name, %error, "could not remove all of the session");
             }
         }
+    }
+
+    /// Ends every session's actor and leaves what it has as it is, for the next daemon. Answers with how many there were.
+    pub async fn leave_all(&self) -> usize {
+        let handles: Vec<_> = self.handles().values().cloned().collect();
+        for handle in &handles {
+            // One that is being removed is not to be left.
+            let _ = handle.ask(Request::Leave).await;
+        }
+        handles.len()
     }
 
     /// Plugs a device.

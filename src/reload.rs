@@ -76,6 +76,11 @@ impl Reloader {
         Self { origin, sessions, followers }
     }
 
+    /// Ends what runs beside the sessions.
+    pub async fn stop(&self) {
+        self.followers.lock().await.shutdown().await;
+    }
+
     /// Reads the configuration again and takes over what can be changed while the daemon runs. Answers with the keys that
     /// differ.
     ///

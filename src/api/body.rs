@@ -26,6 +26,14 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Json<T> {
         let body = axum::Json::<T>::from_request(request, sessions);
         match tokio::time::timeout(Duration::from_secs(seconds), body).await {
             Ok(Ok(axum::Json(body))) => Ok(Self(body)),
+            Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Problem::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body-too-large",
+                    format!("the request body is longer than {length} bytes"),
+                    "split the request; a frame of events takes a few hundred bytes",
+                ))
+            }
             Ok(Err(rejection)) => Err(rejection.into()),
             Err(_) => Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -50,14 +58,6 @@ pub(super) struct Params<T>(pub(super) T);
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
         let (code, hint) = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                return Self::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "body-too-large",
-                    "the request body is larger than the configuration's `limits.body_bytes`",
-                    "split the request; a frame of events takes a few hundred bytes",
-                );
-            }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 ("not-json", "send the header `Content-Type: application/json`")
             }

@@ -120,7 +120,7 @@ async fn run(
         () = overdue => warn!("connections that do not end are closed"),
     }
     // No container is attached any more.
-    drop(reloader);
+    reloader.stop().await;
     match sessions.engine().config().on_stop {
         OnStop::Unplug => remove(&sessions).await,
         OnStop::Keep => leave(&sessions).await,

@@ -95,7 +95,7 @@ fn labelled_containers_are_followed_as_soon_as_that_is_configured() {
 }
 
 #[test]
-fn what_is_kept_at_the_end_is_what_the_next_daemon_finds() {
+fn what_is_kept_at_the_end_is_back_with_the_next_daemon() {
     let mut daemon = Daemon::start();
     let container = Container::start("kept");
     daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
@@ -108,7 +108,11 @@ fn what_is_kept_at_the_end_is_what_the_next_daemon_finds() {
     assert_ne!(fs::read_dir(records).unwrap().count(), 0);
     container.sh(&format!("test -c {node}; ls /run/udev/data | grep -q c13:"));
 
+    // Whose container still runs, is back.
     daemon.launch();
+    let session = daemon.json(&["session", "show", "s"]);
+    assert_eq!(session["container"]["reference"], container.reference());
+    assert_eq!(session["devices"][0]["profile"], "xbox-one");
     let path = daemon.path("config.toml");
     let kept = fs::read_to_string(&path).unwrap();
     fs::write(&path, kept.replace("on_stop = \"keep\"", "")).unwrap();

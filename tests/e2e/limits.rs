@@ -99,6 +99,19 @@ fn the_rate_of_a_user_counts_every_request() {
 }
 
 #[test]
+fn the_lines_of_a_client_wait_for_their_turn() {
+    let daemon = limited("requests_per_session = 20\n");
+    daemon.hotseat(&["session", "add", "s"]);
+    let lines = "{\"plug\":{\"slot\":0,\"profile\":\"mouse\"}}\n".repeat(45);
+    let (status, problem) = daemon.call("POST", "/v1/sessions/s/client", &lines);
+    assert_eq!(status, 204, "{problem}");
+    // What is left of the rate is for others, as soon as there is some.
+    let session = std::iter::from_fn(|| Some(daemon.call("GET", "/v1/sessions/s", "")));
+    let (_, session) = session.into_iter().find(|(status, _)| *status == 200).unwrap();
+    assert_eq!(session["waiting"][0]["profile"], "mouse", "{session}");
+}
+
+#[test]
 fn connections_beyond_the_limit_are_refused_and_idle_ones_closed() {
     let daemon = limited("connections = 3\nconnections_per_user = 2\nidle_seconds = 1\n");
     let connect = || UnixStream::connect(daemon.path("sock")).unwrap();

@@ -114,7 +114,7 @@ fn under_the_unit_as_shipped_everything_works() {
 
     // Nothing on this host is missing, and none of it was refused.
     let doctor = sh(&format!("{PROGRAM} doctor {} || true", containers[0].reference()));
-    assert!(!doctor.contains("failed"), "{doctor}");
+    assert!(!doctor.contains("FAILED"), "{doctor}");
     drop(shipped);
     assert_eq!(devices_of_hotseat(), std::collections::BTreeSet::new());
     assert!(!fs::read_to_string("/proc/mounts").unwrap().contains("/run/hotseat"));

@@ -1,10 +1,15 @@
-//! `/etc/hotseat/hotseat.toml`.
+//! `/etc/hotseat/hotseat.toml` (docs/configuration.md).
+
+mod changes;
 
 use std::fs;
 use std::io;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use changes::{Applies, Change};
 
 /// Where the daemon looks when no `--config` is given; it may be missing.
 pub const DEFAULT_PATH: &str = "/etc/hotseat/hotseat.toml";
@@ -75,6 +80,74 @@ pub struct Config {
     /// run as any user the image likes, in no group of the host's.
     #[serde(deserialize_with = "octal")]
     pub node_mode: u32,
+    /// What becomes of sessions and devices when the daemon is told to stop.
+    pub on_stop: OnStop,
+    /// How much of everything there may be.
+    pub limits: Limits,
+}
+
+/// What becomes of sessions and devices when the daemon is told to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStop {
+    /// They are unplugged and removed; nothing is left.
+    #[default]
+    Unplug,
+    /// They are left as they are, as if the daemon had been killed: the next one takes over what it can.
+    Keep,
+}
+
+/// How much of everything there may be, so that neither clients nor the sum of them get as far as the kernel's own
+/// limits. What would be more is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Sessions.
+    pub sessions: usize,
+    /// Devices of all sessions. The kernel has minor numbers for 816 input nodes (16 of joydev, 32 of evdev and 768 for
+    /// whoever comes first; `input_get_new_minor`, drivers/input/input.c): a pad of two nodes 408 times, without the
+    /// host's own devices.
+    pub devices: usize,
+    /// Devices of one session; slots are 0 to 31.
+    pub devices_per_session: usize,
+    /// Devices through uhid: each has a hidraw node, of which the kernel has 64 (`HIDRAW_MAX_DEVICES`,
+    /// include/linux/hidraw.h) with those of the host's own keyboards and mice.
+    pub whole_pads: usize,
+    /// Those who watch events at once.
+    pub watchers: usize,
+    /// Connections to the API at once.
+    pub connections: usize,
+    /// Connections of one user at once, so that one user leaves some to the others.
+    pub connections_per_user: usize,
+    /// Requests of one user in a second.
+    pub requests_per_user: NonZeroU32,
+    /// Requests about one session in a second, from whomever.
+    pub requests_per_session: NonZeroU32,
+    /// Length of a request's body in bytes.
+    pub body_bytes: usize,
+    /// Headers of a request.
+    pub headers: NonZeroUsize,
+    /// Seconds after which a connection without a request is closed, or one whose request does not go on.
+    pub idle_seconds: NonZeroU64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 256,
+            devices: 400,
+            devices_per_session: 32,
+            whole_pads: 56,
+            watchers: 64,
+            connections: 512,
+            connections_per_user: 384,
+            requests_per_user: const { NonZeroU32::new(20_000).unwrap() },
+            requests_per_session: const { NonZeroU32::new(10_000).unwrap() },
+            body_bytes: 64 * 1024,
+            headers: const { NonZeroUsize::new(64).unwrap() },
+            idle_seconds: const { NonZeroU64::new(60).unwrap() },
+        }
+    }
 }
 
 /// What the daemon's log looks like.
@@ -107,6 +180,8 @@ impl Default for Config {
             libudev_zero: false,
             log: LogFormat::default(),
             node_mode: 0o666,
+            on_stop: OnStop::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -172,6 +247,18 @@ mod tests {
         for text in ["node_mode = \"0999\"", "node_mode = \"7777\"", "node_mode = 660"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_limit_that_nothing_could_keep_to_is_refused() {
+        let config = parse("on_stop = \"keep\"\n[limits]\nsessions = 0\n").unwrap();
+        assert_eq!((config.on_stop, config.limits.sessions), (OnStop::Keep, 0));
+        assert_eq!(config.limits.devices, Limits::default().devices);
+        for key in ["requests_per_user", "requests_per_session", "headers", "idle_seconds"] {
+            let error = parse(&format!("[limits]\n{key} = 0\n")).unwrap_err();
+            assert!(error.contains("line 2"), "{error}");
+        }
+        assert!(parse("[limits]\npads = 3\n").unwrap_err().contains("pads"));
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
         uinput(Engine::uinput_path()),
         uhid(Path::new(vinput::uhid::DEFAULT_PATH)),
         joydev(),
-        profiles(engine.config.profiles.clone()).await,
+        profiles(engine.config().profiles.clone()).await,
         grants(engine),
         staging(engine),
         seat_rules(),
@@ -216,7 +216,7 @@ fn staging(engine: &Engine) -> Check {
             "allow them: `sysctl user.max_user_namespaces=15000`",
         );
     }
-    Check::ok("staging", format!("mounted at {}", engine.config.stage.display()))
+    Check::ok("staging", format!("mounted at {}", engine.config().stage.display()))
 }
 
 fn seat_rules() -> Check {
@@ -251,7 +251,7 @@ fn boot_modules() -> Check {
 
 /// The sockets of the runtimes that are asked for containers, and the labels that were not followed.
 async fn runtimes(engine: &Engine) -> Vec<Check> {
-    let users = engine.config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
+    let users = engine.config().follow_podman_users.clone().into_iter().map(Runtime::PodmanOf);
     let mut checks = Vec::new();
     for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
         checks.push(socket(engine, &runtime).await);
@@ -268,7 +268,7 @@ async fn runtimes(engine: &Engine) -> Vec<Check> {
 
 async fn socket(engine: &Engine, runtime: &Runtime) -> Check {
     let name = runtime.to_string();
-    let socket = match runtime.socket(&engine.config).await {
+    let socket = match runtime.socket(&engine.config()).await {
         Ok(Some(socket)) => socket,
         Ok(None) => {
             let hint = "mend `follow_podman_users` in the configuration";
@@ -306,7 +306,8 @@ async fn socket(engine: &Engine, runtime: &Runtime) -> Check {
 
 /// Containers that are started ready (docs/ready.md).
 fn cdi(engine: &Engine) -> Check {
-    let directory = engine.config.cdi_dir.as_deref().unwrap_or(Path::new(cdi::DIRECTORY));
+    let config = engine.config();
+    let directory = config.cdi_dir.as_deref().unwrap_or(Path::new(cdi::DIRECTORY));
     let path = directory.join(cdi::FILE);
     match cdi::check(&path) {
         Ok(0) => {

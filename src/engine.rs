@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use device_gate::{Container, Grants, Staging, StagingError};
 use udev_forge::{Hwdb, Stamp, StampError};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::fault;
 use crate::follow::Following;
+use crate::limits::{Count, Rates};
 use crate::session::Error;
 use crate::session::journal::{self, Earlier, Journal, JournalError};
 
@@ -39,8 +41,6 @@ pub struct GrantsUnavailable(String);
 /// The daemon's resources: the grants, the staging file system, the reaper thread, the journal.
 #[derive(Debug)]
 pub struct Engine {
-    /// The configuration.
-    pub config: Config,
     /// Nodes and records that show up in containers.
     pub staging: Staging,
     /// Closes kernel devices, which takes tens of milliseconds.
@@ -51,6 +51,15 @@ pub struct Engine {
     pub(crate) earlier: Earlier,
     /// What happened, for whoever watches.
     pub events: Arc<Events>,
+    /// Plugged devices, those of them that are made through uhid, and who watches events.
+    pub(crate) devices: Count,
+    pub(crate) whole_pads: Count,
+    pub(crate) watchers: Count,
+    /// Requests, by the time since `started`.
+    pub(crate) rates: Rates,
+    pub(crate) started: Instant,
+    /// Replaced as a whole when it is read again.
+    config: RwLock<Arc<Config>>,
     grants: Result<Grants, String>,
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
@@ -76,7 +85,12 @@ impl Engine {
         let journal = Journal::go_on(&config.journal, &earlier).map_err(StartError::Journal)?;
         let grants = choose_grants();
         let engine = Self {
-            config,
+            devices: Count::default(),
+            whole_pads: Count::default(),
+            watchers: Count::default(),
+            rates: Rates::default(),
+            started: Instant::now(),
+            config: RwLock::new(Arc::new(config)),
             staging,
             reaper: Reaper::new().map_err(StartError::Reaper)?,
             journal,
@@ -91,6 +105,16 @@ impl Engine {
         // Read now, so that no plug has to wait for it.
         engine.hwdb();
         Ok(engine)
+    }
+
+    /// The configuration as it is now. A step that asks for several keys asks for it once.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the configuration. What needs a restart must be as it was.
+    pub(crate) fn set_config(&self, config: Config) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
     /// The grants.

@@ -3,6 +3,7 @@
 mod classify;
 mod container;
 mod device;
+mod reload;
 
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};

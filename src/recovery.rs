@@ -134,7 +134,7 @@ fn open_again(session: &str, attached: &Attached) -> Option<(ContainerRef, Conta
 /// What plugs a device again.
 fn spec(engine: &Engine, known: &Known) -> Result<Spec, String> {
     let profile =
-        profiles::find(&engine.config.profiles, &known.profile).map_err(|error| chain(&error))?;
+        profiles::find(&engine.config().profiles, &known.profile).map_err(|error| chain(&error))?;
     let name =
         known.name.clone().map(DeviceName::new).transpose().map_err(|error| chain(&error))?;
     Ok(Spec { profile, name })
@@ -222,7 +222,8 @@ fn remove(engine: &Engine, name: &str) {
 }
 
 fn sweep_cdi(engine: &Engine) {
-    let Some(directory) = &engine.config.cdi_dir else { return };
+    let config = engine.config();
+    let Some(directory) = &config.cdi_dir else { return };
     match cdi::sweep(&directory.join(cdi::FILE)) {
         Ok(removed) => tell("files", usize::from(removed)),
         Err(error) => warn!(error = chain(&error), "a half-written CDI specification stays"),

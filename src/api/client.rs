@@ -7,10 +7,13 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::{MAX_BODY, Path};
-use super::{Shared, devices};
+use super::body::Path;
+use super::{Shared, devices, rate};
 use crate::problem::Problem;
 use crate::session::Client;
+
+/// The longest line, in bytes.
+const MAX_LINE: usize = 64 * 1024;
 
 /// A line of a client's.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -60,6 +63,7 @@ pub(super) async fn client(
     while let Some(Ok(data)) = body.next().await {
         lines.push(&data)?;
         while let Some(line) = lines.next() {
+            rate::wait(sessions.engine(), &session).await;
             carry_out(&sessions, &mut client, parse(&line)?).await?;
         }
     }
@@ -105,11 +109,11 @@ impl Lines {
     fn push(&mut self, data: &Bytes) -> Result<(), Problem> {
         self.0.extend_from_slice(data);
         let is_line = data.contains(&b'\n');
-        if !is_line && self.0.len() > MAX_BODY {
+        if !is_line && self.0.len() > MAX_LINE {
             return Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "line-too-long",
-                format!("a line is longer than {MAX_BODY} bytes"),
+                format!("a line is longer than {MAX_LINE} bytes"),
                 "a frame of events takes a few hundred bytes",
             ));
         }
@@ -155,7 +159,7 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_refused() {
         let mut lines = Lines::default();
-        let part = Bytes::from(vec![b' '; MAX_BODY]);
+        let part = Bytes::from(vec![b' '; MAX_LINE]);
         lines.push(&part).unwrap();
         assert_eq!(lines.push(&part).unwrap_err().code, "line-too-long");
     }

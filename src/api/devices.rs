@@ -81,7 +81,7 @@ pub(super) async fn spec(
     profile: String,
     name: Option<String>,
 ) -> Result<Spec, Error> {
-    let directory = sessions.engine().config.profiles.clone();
+    let directory = sessions.engine().config().profiles.clone();
     let found = tokio::task::spawn_blocking(move || profiles::find(&directory, &profile));
     let profile = found.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
     let name = name.map(DeviceName::new).transpose().map_err(Error::DeviceName)?;

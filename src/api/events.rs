@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::body::Params;
 use crate::events::{Event, Next, Position, Watcher};
+use crate::limits::LimitError;
 use crate::problem::Problem;
 use crate::session::Error;
 
@@ -53,10 +54,15 @@ pub(super) async fn events(
     let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let since = header.or(query.since.as_deref()).map(str::parse::<Position>);
     let since = since.transpose().map_err(Error::EventId)?;
-    let watcher = sessions.engine().events.watch(since);
-    let messages = unfold((watcher, query.session), |(mut watcher, session)| async move {
+    let engine = sessions.engine();
+    let limit = engine.config().limits.watchers;
+    let taken = engine.watchers.take(limit).ok_or(LimitError::Watchers { limit });
+    let taken = taken.map_err(Error::Limit)?;
+    let watcher = engine.events.watch(since);
+    let start = (watcher, query.session, taken);
+    let messages = unfold(start, |(mut watcher, session, taken)| async move {
         let message = message(&mut watcher, session.as_deref()).await?;
-        Some((Ok(message), (watcher, session)))
+        Some((Ok(message), (watcher, session, taken)))
     });
     Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }

@@ -1,5 +1,7 @@
 //! `/v1/profiles` and `/v1/doctor`.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::http::header;
@@ -9,9 +11,11 @@ use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::Params;
+use crate::config::Change;
 use crate::doctor::{self, Check};
 use crate::problem::Problem;
 use crate::profiles::{Backend, Profile};
+use crate::reload::Reloader;
 use crate::session::Error;
 
 /// A profile.
@@ -44,7 +48,7 @@ pub(super) struct DoctorQuery {
 pub(super) async fn profiles(
     State(sessions): State<Shared>,
 ) -> Result<axum::Json<Vec<ProfileView>>, Problem> {
-    let directory = sessions.engine().config.profiles.clone();
+    let directory = sessions.engine().config().profiles.clone();
     let listed = tokio::task::spawn_blocking(move || crate::profiles::list(&directory));
     let (profiles, _) = listed.await.map_err(|_| Error::Lost)?.map_err(Error::Profile)?;
     let view = |profile: &Profile| ProfileView {
@@ -69,6 +73,18 @@ pub(super) async fn metrics(
 ) -> ([(header::HeaderName, &'static str); 1], String) {
     let text = crate::metrics::render(&handle, sessions.engine(), &sessions.list());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// Reads the configuration again, and answers with the keys that were changed. When the file is not valid, the daemon goes
+/// on with what it had.
+#[utoipa::path(
+    post, path = "/v1/reload",
+    responses((status = 200, body = Vec<Change>), (status = "default", body = Problem))
+)]
+pub(super) async fn reload(
+    Extension(reloader): Extension<Arc<Reloader>>,
+) -> Result<axum::Json<Vec<Change>>, Problem> {
+    Ok(axum::Json(reloader.reload().await?))
 }
 
 /// What of the host, and of a container, is ready, what is missing, and how to mend it.

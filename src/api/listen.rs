@@ -2,14 +2,17 @@
 
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::UnixListener;
 
-use super::peer::Peer;
+use super::connections;
+use crate::engine::Engine;
 
 /// The daemon cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -38,28 +41,29 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
-    /// Serving ended with an error.
-    #[error("the API stopped")]
-    Serve(#[source] io::Error),
+    /// What systemd has opened for us cannot be used.
+    #[error("could not use the socket that systemd has opened (`ListenStream=` with a path)")]
+    Inherit(#[source] io::Error),
 }
 
 /// A listening socket. The lock beside it is held for the daemon's life, so that a socket file whose lock is
 /// free belongs to nobody and can be replaced.
 #[derive(Debug)]
 pub struct Socket {
-    file: SocketFile,
+    /// Ours to remove.
+    file: Option<SocketFile>,
+    path: PathBuf,
     listener: UnixListener,
     _lock: File,
 }
 
 impl Socket {
-    /// Makes the socket and its directory. Only root can connect to it, unless it is `for_everybody`: then
-    /// peer credentials decide who may call.
+    /// Makes the socket and its directory, with these permission bits.
     ///
     /// # Errors
     ///
     /// [`ListenError`], in particular when another daemon has it.
-    pub fn bind(path: &Path, for_everybody: bool) -> Result<Self, ListenError> {
+    pub fn bind(path: &Path, mode: u32) -> Result<Self, ListenError> {
         let lock = lock(path)?;
         let bind = |path: &Path| {
             match fs::symlink_metadata(path) {
@@ -69,30 +73,47 @@ impl Socket {
                 _ => {}
             }
             let listener = UnixListener::bind(path)?;
-            let mode = if for_everybody { 0o666 } else { 0o600 };
             fs::set_permissions(path, Permissions::from_mode(mode))?;
             Ok(listener)
         };
         let listener =
             bind(path).map_err(|source| ListenError::Bind { path: path.to_owned(), source })?;
-        Ok(Self { file: SocketFile(path.to_owned()), listener, _lock: lock })
+        let file = Some(SocketFile(path.to_owned()));
+        Ok(Self { file, path: path.to_owned(), listener, _lock: lock })
     }
 
-    /// Serves until `stop` resolves and the requests under way are answered, then removes the socket.
+    /// Takes a socket that systemd has opened (hotseat.socket). It is neither made nor removed here: whoever calls while
+    /// there is no daemon starts one.
     ///
     /// # Errors
     ///
-    /// [`ListenError::Serve`].
-    pub async fn serve(
-        self,
-        router: Router,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ListenError> {
-        let service = router.into_make_service_with_connect_info::<Peer>();
+    /// [`ListenError`].
+    pub fn inherit(socket: OwnedFd) -> Result<Self, ListenError> {
+        let listener = net::UnixListener::from(socket);
+        listener.set_nonblocking(true).map_err(ListenError::Inherit)?;
+        let address = listener.local_addr().map_err(ListenError::Inherit)?;
+        let unnamed = || ListenError::Inherit(io::ErrorKind::AddrNotAvailable.into());
+        let path = address.as_pathname().ok_or_else(unnamed)?.to_owned();
+        let lock = lock(&path)?;
+        let listener = UnixListener::from_std(listener).map_err(ListenError::Inherit)?;
+        Ok(Self { file: None, path, listener, _lock: lock })
+    }
+
+    /// Whether systemd has made it.
+    pub fn is_inherited(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Serves until `stop` resolves and the requests under way are answered, then removes the socket.
+    pub async fn serve(self, router: Router, engine: &Engine, stop: impl Future<Output = ()>) {
         // Removed also when this future is dropped, while the lock is still ours.
         let _file = self.file;
-        let served = axum::serve(self.listener, service).with_graceful_shutdown(stop).await;
-        served.map_err(ListenError::Serve)
+        connections::serve(self.listener, router, engine, stop).await;
     }
 }
 

@@ -3,11 +3,13 @@
 
 mod body;
 mod client;
+mod connections;
 mod devices;
 mod events;
 mod host;
 mod listen;
 mod peer;
+mod rate;
 mod sessions;
 
 /// The documents that requests carry.
@@ -21,15 +23,16 @@ pub mod types {
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::OpenApi;
 
-pub use body::MAX_BODY;
 pub use listen::{ListenError, Socket};
 
 use crate::problem::{self, Problem};
+use crate::reload::Reloader;
 use crate::session::Sessions;
 
 /// What every handler sees.
@@ -62,6 +65,7 @@ type Shared = Arc<Sessions>;
         host::profiles,
         host::doctor,
         host::metrics,
+        host::reload,
     ),
     components(schemas(Problem))
 )]
@@ -76,8 +80,11 @@ pub fn description() -> String {
 }
 
 /// All routes.
-pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
-    let allowed = sessions.engine().config.allow_uids.clone();
+pub fn router(
+    sessions: Arc<Sessions>,
+    reloader: Arc<Reloader>,
+    metrics: PrometheusHandle,
+) -> Router {
     Router::new()
         .route("/v1/sessions", get(sessions::list).post(sessions::add))
         .route("/v1/sessions/{session}", get(sessions::show).delete(sessions::remove))
@@ -97,11 +104,17 @@ pub fn router(sessions: Arc<Sessions>, metrics: PrometheusHandle) -> Router {
         .route("/v1/doctor", get(host::doctor))
         .route("/v1/openapi.json", get(host::openapi))
         .route("/metrics", get(host::metrics))
+        .route("/v1/reload", post(host::reload))
         .layer(Extension(metrics))
+        .layer(Extension(reloader))
+        .route_layer(from_fn_with_state(Arc::clone(&sessions), rate::of_session))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::from_fn_with_state(Arc::new(allowed), peer::check))
+        // Ours is with the documents, as it can change while the daemon runs; a client's lines have no end.
+        .layer(DefaultBodyLimit::disable())
+        // The last one is asked first.
+        .layer(from_fn_with_state(Arc::clone(&sessions), rate::of_user))
+        .layer(from_fn_with_state(Arc::clone(&sessions), peer::check))
         .with_state(sessions)
 }
 

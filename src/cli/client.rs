@@ -17,6 +17,7 @@ use super::messages::Messages;
 use crate::api::types::{
     ClientLine, NewContainer, NewDevice, NewInput, NewSession, ProfileView, WantedDevice,
 };
+use crate::config::Change;
 use crate::doctor::Check;
 use crate::problem::Problem;
 use crate::session::holders::Holder;
@@ -168,6 +169,10 @@ impl Client {
 
     pub(super) async fn profiles(&self) -> Result<Vec<ProfileView>> {
         self.get("/v1/profiles").await
+    }
+
+    pub(super) async fn reload(&self) -> Result<Vec<Change>> {
+        self.call(Method::POST, "/v1/reload", &()).await
     }
 
     pub(super) async fn doctor(&self, container: Option<&str>) -> Result<Vec<Check>> {

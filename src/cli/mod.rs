@@ -111,6 +111,8 @@ enum Command {
         #[command(flatten)]
         json: Json,
     },
+    /// Let the daemon read its configuration again, and list what has changed in it.
+    Reload(Json),
     /// Read the configuration and the profiles as the daemon would, and say what is wrong with them.
     CheckConfig {
         /// The file; /etc/hotseat/hotseat.toml, if there is one, when not given.
@@ -306,6 +308,7 @@ fn ask(command: Command, client: &Client) -> Result<ExitCode> {
                 };
                 client.watch(session.as_deref(), since.as_deref(), show).await?;
             }
+            Command::Reload(json) => output::changes(&client.reload().await?, json.json)?,
             Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
             Command::Profiles { json, .. } => {
                 output::profiles(&client.profiles().await?, json.json)?;

@@ -12,6 +12,14 @@ pub(super) fn tell(state: &[NotifyState<'_>]) {
     }
 }
 
+/// Tells systemd that the configuration is being read again; `READY=1` ends that.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "systemd could not be told of the reload"),
+    }
+}
+
 /// Tells systemd that the daemon lives, twice in the time after which it would be taken for dead (`WatchdogSec=` of the
 /// unit). Never ends; without a watchdog it has nothing to do.
 pub(super) async fn watchdog() {

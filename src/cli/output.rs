@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::api::types::ProfileView;
+use crate::config::Change;
 use crate::doctor::{Check, Status};
 use crate::profiles::Backend;
 use crate::session::holders::Holder;
@@ -58,6 +59,19 @@ pub(super) fn sessions(sessions: &[Session], as_json: bool) -> Result<()> {
     for session in sessions {
         let (container, pid) = container(session);
         println!("{:<20} {container:<28} {pid:>7} {:>7}", session.name, session.devices.len());
+    }
+    Ok(())
+}
+
+pub(super) fn changes(changes: &[Change], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(changes);
+    }
+    if changes.is_empty() {
+        println!("the configuration is as it was");
+    }
+    for Change { key, applies } in changes {
+        println!("{key}: {applies}");
     }
     Ok(())
 }

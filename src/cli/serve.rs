@@ -1,5 +1,6 @@
 //! `hotseat serve`.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,17 +11,18 @@ use clap::Args;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{logging, notify};
 use crate::api::{self, Socket};
-use crate::config::{Config, DEFAULT_SOCKET};
-use crate::engine::Engine;
-use crate::follow;
+use crate::config::{Config, DEFAULT_SOCKET, OnStop};
+use crate::engine::{Engine, chain};
 use crate::metrics;
 use crate::recovery;
+use crate::reload::{Origin, Reloader, socket_mode};
 use crate::session::Sessions;
+use crate::sys::passed_by_systemd;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -33,12 +35,12 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
     if !rustix::process::geteuid().is_root() {
         bail!("the daemon makes devices and enters containers: run `hotseat serve` as root");
     }
-    let mut config = Config::load(args.config.as_deref())?;
-    // A socket named on the command line wins over the file's.
-    if socket != Path::new(DEFAULT_SOCKET) {
-        config.socket = socket.to_owned();
-    }
+    // A socket named on the command line wins over the file's, and one that systemd has opened over both.
+    let named = (socket != Path::new(DEFAULT_SOCKET)).then(|| socket.to_owned());
+    let origin = Origin { file: args.config.clone(), socket: named, inherited: false };
+    let config = origin.read()?;
     logging::start(config.log)?;
+    let passed = passed_by_systemd().context("could not take what systemd has passed")?;
     raise_descriptor_limit();
     // Files and directories have the modes that are written here.
     umask(Mode::from_raw_mode(0o022));
@@ -46,7 +48,7 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("could not start the async runtime")?;
-    let outcome = runtime.block_on(run(config));
+    let outcome = runtime.block_on(run(origin, config, passed));
     // What still hangs in a container's own file system is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(2));
     outcome.map(|()| ExitCode::SUCCESS)
@@ -59,18 +61,38 @@ fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
-async fn run(config: Config) -> Result<()> {
+/// The name of the API's socket among the descriptors from systemd (`FileDescriptorName=` of hotseat.socket).
+const API: &str = "api";
+
+async fn run(
+    mut origin: Origin,
+    mut config: Config,
+    mut passed: Vec<(String, OwnedFd)>,
+) -> Result<()> {
     // The socket first: it is what keeps a second daemon from taking over the staging file system.
-    let socket = Socket::bind(&config.socket, !config.allow_uids.is_empty())?;
+    let socket = match passed.iter().position(|(name, _)| name == API) {
+        Some(index) => Socket::inherit(passed.swap_remove(index).1)?,
+        None => Socket::bind(&config.socket, socket_mode(&config))?,
+    };
+    if socket.is_inherited() {
+        origin.inherited = true;
+        origin.socket = Some(socket.path().to_owned());
+        config.socket = socket.path().to_owned();
+    }
+    for (name, _) in &passed {
+        warn!(name, "systemd has passed a descriptor that is not known; it is closed");
+    }
+    drop(passed);
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    let hang_up = signal(SignalKind::hangup()).context("could not listen for SIGHUP")?;
 
     let metrics = metrics::install().context("could not collect figures")?;
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
     let sessions = Arc::new(Sessions::new(engine));
     recovery::recover(&sessions).await;
-    let followers = follow::start(&sessions);
+    let reloader = Arc::new(Reloader::start(origin, Arc::clone(&sessions)));
     notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
@@ -90,16 +112,51 @@ async fn run(config: Config) -> Result<()> {
         let _ = stopped.await;
         tokio::time::sleep(LAST_REQUESTS).await;
     };
+    let router = api::router(Arc::clone(&sessions), Arc::clone(&reloader), metrics);
     tokio::select! {
-        served = socket.serve(api::router(Arc::clone(&sessions), metrics), stop) => served?,
+        () = socket.serve(router, sessions.engine(), stop) => {}
         () = notify::watchdog() => {}
+        () = reload_when_told(hang_up, &reloader) => {}
         () = overdue => warn!("connections that do not end are closed"),
     }
-    drop(followers);
+    // No container is attached any more.
+    reloader.stop().await;
+    match sessions.engine().config().on_stop {
+        OnStop::Unplug => remove(&sessions).await,
+        OnStop::Keep => leave(&sessions).await,
+    }
+}
+
+/// Nothing is left.
+async fn remove(sessions: &Sessions) -> Result<()> {
     if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {
         bail!("a session could not be removed in time; its devices end with this process");
     }
     sessions.engine().staging.unmount().context("could not unmount the staging file system")
+}
+
+/// Everything is left as it is, for the next daemon.
+async fn leave(sessions: &Sessions) -> Result<()> {
+    let left = tokio::time::timeout(LAST_SESSIONS, sessions.leave_all()).await;
+    let left = left.context("a session did not come to an end in time; it is left as it is")?;
+    info!(sessions = left, "sessions are kept for the next daemon");
+    Ok(())
+}
+
+/// Reads the configuration again at each SIGHUP (sd_notify(3), "RELOADING=1"). Never ends.
+async fn reload_when_told(mut hang_up: Signal, reloader: &Reloader) {
+    while hang_up.recv().await.is_some() {
+        notify::reloading();
+        if let Err(error) = reloader.reload().await {
+            let error = chain(&error);
+            warn!(
+                error,
+                "the configuration was not taken over; the daemon goes on with what it had"
+            );
+        }
+        notify::tell(&[NotifyState::Ready]);
+    }
+    std::future::pending().await
 }
 
 /// How long open connections may go on after the daemon is told to stop.

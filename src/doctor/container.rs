@@ -15,7 +15,7 @@ use crate::session::announcer::UdevMode;
 
 /// Looks at a container.
 pub async fn container(engine: &Arc<Engine>, reference: &ContainerRef) -> Vec<Check> {
-    let container = match reference.open(&engine.config).await {
+    let container = match reference.open(&engine.config()).await {
         Ok(container) => container,
         Err(error) => {
             let problem = Problem::from(Error::Resolve(error));

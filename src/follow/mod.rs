@@ -59,7 +59,7 @@ enum FollowError {
 pub(crate) fn start(sessions: &Arc<Sessions>) -> JoinSet<()> {
     let mut followers = JoinSet::new();
     let engine = sessions.engine();
-    let config = &engine.config;
+    let config = engine.config();
     if engine.grants().is_ok_and(Grants::can_be_lost) {
         followers.spawn(systemd::follow(Arc::clone(engine)));
     }
@@ -96,7 +96,7 @@ async fn watch(
     adopting: &mut JoinSet<()>,
 ) -> Result<std::convert::Infallible, FollowError> {
     let engine = sessions.engine();
-    let socket = runtime.socket(&engine.config).await.map_err(FollowError::Socket)?;
+    let socket = runtime.socket(&engine.config()).await.map_err(FollowError::Socket)?;
     let Some(socket) = socket else { return Err(FollowError::NoUser(runtime.to_string())) };
     let shown = || socket.display().to_string();
     crate::runtime::answers(&socket)

@@ -37,6 +37,11 @@ impl Following {
         self.state().runtimes.insert(runtime.clone(), Err(why));
     }
 
+    /// As if nothing were followed.
+    pub(crate) fn forget(&self) {
+        *self.state() = State::default();
+    }
+
     pub(super) fn is_connected(&self, runtime: &Runtime) -> bool {
         self.state().runtimes.get(runtime).is_some_and(Result::is_ok)
     }

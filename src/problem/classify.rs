@@ -5,6 +5,7 @@ use device_gate::StagingError;
 
 use super::{container, device};
 use crate::cdi::CdiError;
+use crate::limits::LimitError;
 use crate::profiles::ProfilesError;
 use crate::session::Error;
 
@@ -23,6 +24,7 @@ pub(super) fn classify(error: &Error) -> Class {
         Error::EventId(_) => {
             (S::BAD_REQUEST, "event-id", "give an id as an event had it, or none to begin now")
         }
+        Error::Limit(error) => return limit(error),
         Error::SessionExists { .. } => {
             (S::CONFLICT, "session-exists", "choose another name, or `hotseat session rm` it first")
         }
@@ -159,6 +161,33 @@ pub(super) fn classify(error: &Error) -> Class {
         ),
     };
     (status, code, hint.to_owned())
+}
+
+fn limit(error: &LimitError) -> Class {
+    let (code, hint) = match error {
+        LimitError::Sessions { .. } => (
+            "too-many-sessions",
+            "remove a session; `limits.sessions` of the configuration is their number",
+        ),
+        LimitError::Devices { .. } => (
+            "too-many-devices",
+            "unplug devices; what is plugged goes on working; `limits.devices` of the configuration is their number",
+        ),
+        LimitError::DevicesOfSession { .. } => (
+            "too-many-devices-in-session",
+            "unplug a device of it first; `limits.devices_per_session` of the configuration is their number",
+        ),
+        LimitError::WholePads { .. } => (
+            "too-many-whole-pads",
+            "unplug other pads, or use a `-uinput` profile of `hotseat profiles`; `limits.whole_pads` of the \
+             configuration is their number",
+        ),
+        LimitError::Watchers { .. } => (
+            "too-many-watchers",
+            "end a `hotseat watch`; `limits.watchers` of the configuration is their number",
+        ),
+    };
+    (StatusCode::INSUFFICIENT_STORAGE, code, hint.to_owned())
 }
 
 /// Also of `hotseat cdi`, which asks no daemon.

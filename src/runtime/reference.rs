@@ -68,16 +68,21 @@ impl FromStr for ContainerRef {
 }
 
 /// The names that Docker itself allows (`RestrictedNameChars` in moby's daemon/names), so that none can reach into
-/// another path of its API, nor be an option or another directory elsewhere. Those of Podman, containerd, machines
+/// another path of its API, nor be an option or another directory elsewhere; no longer than a directory's name can be. Those of Podman, containerd, machines
 /// (hostname(7)) and LXC are among them.
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.len() <= NAME_MAX
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
+
+/// The longest name of a file or directory, such as a container's cgroup, in bytes (include/uapi/linux/limits.h).
+const NAME_MAX: usize = 255;
 
 /// What useradd(8) lets a user be called, more or less; numbers too.
 fn is_user(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && name.len() <= NAME_MAX
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@'))
 }
 

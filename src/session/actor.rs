@@ -26,7 +26,7 @@ use super::plan::{Action, ClientId, Condition, Number, Outcome, Plan};
 use super::plug::{self, Spec};
 use super::state::{LAST_SLOT, State};
 use super::view::{Device, Session};
-use super::{door, hand_off, unplug};
+use super::{door, hand_off, span, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::metrics;
@@ -274,6 +274,12 @@ impl Actor {
                 let removed = self.remove().await;
                 let _ = reply.send(counted("remove", removed));
             }
+            Request::Leave(reply) => {
+                self.finish().await;
+                // Not dropped: its mounts are to stay, and its devices are the process's, to end with it or to be kept.
+                std::mem::forget(self.state.take());
+                let _ = reply.send(Ok(()));
+            }
             Request::RemoveUnused(reply) => {
                 self.finish().await;
                 let is_unused = self.state.as_ref().is_some_and(|state| state.door.is_none())
@@ -489,6 +495,7 @@ fn guarded<T>(
     state: &mut State,
     step: impl FnOnce(&Engine, &mut State) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    let _span = span::session(&state.name).entered();
     catch_unwind(AssertUnwindSafe(|| step(engine, state))).unwrap_or_else(|_| {
         // A bug.
         tracing::error!(session = state.name, "a step panicked; the session is closed");

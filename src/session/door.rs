@@ -12,7 +12,7 @@ use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
 use super::journal::{End, Intent, Operation};
 use super::state::State;
-use super::unplug;
+use super::{span, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
@@ -70,6 +70,7 @@ pub(super) fn open(
     reference: ContainerRef,
     container: Container,
 ) -> Result<bool, Error> {
+    let _span = span::attach(&reference).entered();
     // Its end may not have been noticed yet.
     if state.door.as_ref().is_some_and(|door| !door.container.is_running()) {
         leave(engine, state).1?;
@@ -108,7 +109,7 @@ fn open_claimed(
     reference: ContainerRef,
     container: Container,
 ) -> Result<Door, Error> {
-    let announcer = Announcer::open(&engine.config, &container)?;
+    let announcer = Announcer::open(&engine.config(), &container)?;
     // To be told, not to be relied on: others may come later.
     let neighbours = container.network_neighbours().unwrap_or_default();
     // A container that an earlier daemon had attached may show them still.

@@ -16,6 +16,7 @@ use super::verify::VerifyError;
 use crate::cdi::CdiError;
 use crate::engine::GrantsUnavailable;
 use crate::events::PositionError;
+use crate::limits::LimitError;
 use crate::profiles::ProfilesError;
 use crate::runtime::{RefError, ResolveError};
 
@@ -28,6 +29,9 @@ pub enum Error {
     /// The id of an event is not one.
     #[error("there is no such event")]
     EventId(#[source] PositionError),
+    /// There may be no more of something.
+    #[error(transparent)]
+    Limit(LimitError),
     /// A session of that name is there already.
     #[error("there is a session `{name}` already")]
     SessionExists {

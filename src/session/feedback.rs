@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 use vinput::feedback::Player;
 
 use super::device::Device;
@@ -67,7 +68,7 @@ impl Answering {
         let (end, ended) = mpsc::channel();
         let told = Arc::new(Told { events, session, slot, now: Mutex::default() });
         let telling = Arc::clone(&told);
-        tokio::spawn(async move {
+        let answering = async move {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;
             tokio::select! {
@@ -77,7 +78,9 @@ impl Answering {
                 }
                 _ = stopped => {}
             }
-        });
+        };
+        // Its lines in the log are those of the plug.
+        tokio::spawn(answering.in_current_span());
         Self { told, stop, ended }
     }
 

@@ -43,6 +43,8 @@ pub(super) enum Request {
     Unplug { slot: u8, reply: Reply<Option<Closing>> },
     /// Any time; the last request.
     Remove(Reply<()>),
+    /// Any time; the last request. Nothing is taken away.
+    Leave(Reply<()>),
     /// Any time; the last request where the session has no container and no devices, which it says.
     RemoveUnused(Reply<bool>),
 }

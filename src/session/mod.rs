@@ -19,6 +19,7 @@ pub(crate) mod journal;
 mod plan;
 mod plug;
 mod registry;
+mod span;
 mod state;
 mod unplug;
 mod verify;

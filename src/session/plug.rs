@@ -14,11 +14,12 @@ use super::error::Error;
 use super::feedback::Answering;
 use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
-use super::{unplug, verify};
+use super::{span, unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
-use crate::profiles::Profile;
+use crate::limits::{LimitError, Taken};
+use crate::profiles::{Backend, Profile};
 use crate::{metrics, problem};
 
 /// What a slot is to have.
@@ -61,6 +62,22 @@ pub(super) fn tell_failed(engine: &Engine, session: &str, profile: String, error
     engine.events.publish(session, What::PlugFailed { profile, code, detail });
 }
 
+/// Before anything is begun: what the limits allow is less than what the kernel has.
+fn take(engine: &Engine, state: &State, profile: &Profile) -> Result<Vec<Taken>, LimitError> {
+    let config = engine.config();
+    let limit = config.limits.devices_per_session;
+    if state.slots.len() >= limit {
+        return Err(LimitError::DevicesOfSession { session: state.name.clone(), limit });
+    }
+    let limit = config.limits.devices;
+    let mut taken = vec![engine.devices.take(limit).ok_or(LimitError::Devices { limit })?];
+    if profile.backend() == Backend::Uhid {
+        let limit = config.limits.whole_pads;
+        taken.push(engine.whole_pads.take(limit).ok_or(LimitError::WholePads { limit })?);
+    }
+    Ok(taken)
+}
+
 /// Returns how long it took.
 fn plug_journaled(
     engine: &Engine,
@@ -68,14 +85,16 @@ fn plug_journaled(
     slot: u8,
     spec: Spec,
 ) -> Result<Duration, Error> {
+    let _span = span::plug(state, slot, spec.profile.name()).entered();
     let runtime = state.door()?.reference.runtime();
     engine.grants().map_err(Error::GrantsUnavailable)?;
+    let taken = take(engine, state, &spec.profile).map_err(Error::Limit)?;
 
     let journal = &engine.journal;
     fault::point("plug.begin");
     journal.intend(&state.name, Intent::Plug(slot, spec.known())).map_err(Error::Journal)?;
     fault::point("plug.intended");
-    match plug_slot(engine, state, slot, spec) {
+    match plug_slot(engine, state, slot, spec, taken) {
         Ok(plugged) => {
             let took = plugged.timings.total();
             metrics::plugged(runtime, &plugged.timings.steps);
@@ -93,7 +112,13 @@ fn plug_journaled(
     }
 }
 
-fn plug_slot(engine: &Engine, state: &State, slot: u8, spec: Spec) -> Result<Plugged, Error> {
+fn plug_slot(
+    engine: &Engine,
+    state: &State,
+    slot: u8,
+    spec: Spec,
+    taken: Vec<Taken>,
+) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
     let door = state.door()?;
     let Spec { profile, name } = spec;
@@ -130,6 +155,7 @@ fn plug_slot(engine: &Engine, state: &State, slot: u8, spec: Spec) -> Result<Plu
         bound: false,
         timings,
         verified: false,
+        _taken: taken,
     };
     match appear(engine, state, &mut plugged) {
         Ok(()) => Ok(plugged),
@@ -253,11 +279,12 @@ fn record(state: &State, plugged: &Plugged) -> Result<(), Error> {
 fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
     let door = state.door()?;
     let (uid, gid) = door.container.root_ids();
+    let mode = engine.config().node_mode;
     for node in plugged.nodes() {
         let new = NewNode {
             path: &node.devname,
             device: DeviceNumber::char(node.major, node.minor),
-            mode: engine.config.node_mode,
+            mode,
             uid,
             gid,
         };

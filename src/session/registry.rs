@@ -22,6 +22,7 @@ use crate::cdi::{self, Hook};
 use crate::engine::Engine;
 use crate::events::What;
 use crate::fault;
+use crate::limits::LimitError;
 use crate::runtime::{ContainerRef, ResolveError};
 use crate::sandbox;
 
@@ -116,8 +117,9 @@ impl Sessions {
     /// Makes the session a device of the CDI specification, where that is configured. The device stays when the session
     /// is gone: its container may be started again.
     async fn write_cdi(&self, name: &str) -> Result<(), Error> {
-        let Some(directory) = &self.engine.config.cdi_dir else { return Ok(()) };
-        let (path, socket) = (directory.join(cdi::FILE), self.engine.config.socket.clone());
+        let config = self.engine.config();
+        let Some(directory) = &config.cdi_dir else { return Ok(()) };
+        let (path, socket) = (directory.join(cdi::FILE), config.socket.clone());
         let sessions = [name.to_owned()].into();
         let write = move || {
             let hook = Hook::find(None, &socket, None)?;
@@ -177,6 +179,10 @@ impl Sessions {
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
+        let limit = self.engine.config().limits.sessions;
+        if self.handles().len() >= limit {
+            return Err(Error::Limit(LimitError::Sessions { limit }));
+        }
         let (engine, owned) = (Arc::clone(&self.engine), name.to_owned());
         let made = tokio::task::spawn_blocking(move || make(&engine, owned)).await;
         let state = made.map_err(|_| Error::Lost)??;
@@ -231,7 +237,7 @@ impl Sessions {
     }
 
     async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {
-        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
+        let container = reference.open(&self.engine.config()).await.map_err(Error::Resolve)?;
         attach_opened(handle, reference, container, true).await.map(|(session, _)| session)
     }
 
@@ -246,7 +252,7 @@ impl Sessions {
             return Err(Error::SessionName { name: name.to_owned() });
         }
         // First: a label that leads nowhere makes no session.
-        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
+        let container = reference.open(&self.engine.config()).await.map_err(Error::Resolve)?;
         let (handle, made) = match self.start(name, None).await {
             Ok(handle) => (handle, true),
             Err(Error::SessionExists { .. }) => (self.handle(name)?, false),
@@ -270,7 +276,7 @@ impl Sessions {
     pub async fn hand_off(&self, name: &str, container: &str) -> Result<Session, Error> {
         let handle = self.handle(name)?;
         let reference: ContainerRef = container.parse().map_err(Error::Reference)?;
-        let container = reference.open(&self.engine.config).await.map_err(Error::Resolve)?;
+        let container = reference.open(&self.engine.config()).await.map_err(Error::Resolve)?;
         handle.ask(|reply| Request::Move { reference, container, reply }).await
     }
 
@@ -324,6 +330,16 @@ impl Sessions {
                 tracing::warn!(session = name, %error, "could not remove all of the session");
             }
         }
+    }
+
+    /// Ends every session's actor and leaves what it has as it is, for the next daemon. Answers with how many there were.
+    pub async fn leave_all(&self) -> usize {
+        let handles: Vec<_> = self.handles().values().cloned().collect();
+        for handle in &handles {
+            // One that is being removed is not to be left.
+            let _ = handle.ask(Request::Leave).await;
+        }
+        handles.len()
     }
 
     /// Plugs a device.
@@ -400,7 +416,7 @@ fn make(engine: &Engine, name: String, grace: Option<Duration>) -> Result<State,
         Ok((database, shown)) => {
             fault::point("add.shown");
             let (slots, inputs) = (BTreeMap::new(), Inputs::default());
-            let grace = grace.unwrap_or(Duration::from_secs(engine.config.grace_seconds.into()));
+            let grace = grace.unwrap_or(Duration::from_secs(engine.config().grace_seconds.into()));
             Ok(State { name, shown, dir, database, door: None, slots, inputs, grace })
         }
         Err(error) => {

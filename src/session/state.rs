@@ -13,6 +13,7 @@ use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
 use super::inputs::Inputs;
+use crate::limits::Taken;
 use crate::profiles::Profile;
 
 /// The last slot: as many devices as the kernel names `event0` to `event31` without dynamic minors.
@@ -51,6 +52,8 @@ pub(super) struct Plugged {
     pub(super) timings: Timings,
     /// Whether it was tried from inside; a paused container cannot be.
     pub(super) verified: bool,
+    /// Its part of what the configuration's limits allow.
+    pub(super) _taken: Vec<Taken>,
 }
 
 /// One kernel object of a device, made ready for the container.
@@ -67,6 +70,11 @@ impl State {
             Some(door) if door.container.is_running() => Ok(door),
             _ => Err(Error::NoContainer { session: self.name.clone() }),
         }
+    }
+
+    /// The container that it is attached to, as it was called, if it has one.
+    pub(super) fn container(&self) -> Option<String> {
+        self.door.as_ref().map(|door| door.reference.to_string())
     }
 }
 
@@ -88,7 +96,9 @@ impl Timings {
     }
 
     pub(super) fn done(&mut self, step: &'static str) {
-        self.steps.push((step, self.start.elapsed()));
+        let elapsed = self.start.elapsed();
+        tracing::debug!(step, ?elapsed, "done");
+        self.steps.push((step, elapsed));
     }
 }
 

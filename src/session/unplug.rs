@@ -5,6 +5,7 @@ use vinput::Closing;
 
 use super::error::Error;
 use super::journal::{End, Intent, JournalError, Operation};
+use super::span;
 use super::state::{Plugged, State};
 use crate::engine::{Engine, chain};
 use crate::events::What;
@@ -31,6 +32,7 @@ pub(super) fn take_out(engine: &Engine, state: &mut State, slot: u8) -> Result<C
     let Some(plugged) = state.slots.remove(&slot) else {
         return Err(Error::SlotEmpty { session: state.name.clone(), slot });
     };
+    let _span = span::unplug(state, slot, plugged.profile.name()).entered();
     state.inputs.remove(slot);
     let (closing, result) = take_away(engine, state, plugged);
     engine.events.publish(&state.name, What::Unplugged { slot });

@@ -175,6 +175,11 @@ impl Daemon {
         self.program.as_ref().unwrap().child.id()
     }
 
+    /// Stops it in good order.
+    pub(crate) fn terminate(&mut self) {
+        self.program.take().unwrap().end("TERM");
+    }
+
     /// Kills it as a crash would.
     pub(crate) fn crash(&mut self) {
         self.program.take().unwrap().end("KILL");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Daemon, HOTSEAT, Program, sh};
+use crate::harness::{Container, Daemon, HOTSEAT, Program, sh};
 
 /// The unit as installed, but for the daemon's own paths.
 struct Service {
@@ -24,7 +24,12 @@ impl Service {
             "ExecStart=/usr/local/bin/hotseat serve",
             &format!("ExecStart={} serve --config {path}/config.toml", HOTSEAT.as_str()),
         );
-        assert!(unit.contains(&path), "{unit}");
+        let reload = format!("ExecReload={} --socket {path}/sock reload", HOTSEAT.as_str());
+        let unit = unit.replace("ExecReload=/usr/local/bin/hotseat reload", &reload);
+        assert!(
+            unit.contains(&format!("serve --config {path}")) && unit.contains(&reload),
+            "{unit}"
+        );
         fs::write(format!("/run/systemd/system/{UNIT}"), unit).unwrap();
         // Returns when the daemon has said that it is ready.
         sh(&format!("systemctl daemon-reload && systemctl start {UNIT}"));
@@ -65,6 +70,54 @@ fn systemd_knows_when_the_daemon_is_ready_and_when_it_hangs() {
     journal.expect("ready");
     assert_ne!(property("MainPID"), hanging);
     service.hotseat("session ls");
+}
+
+#[test]
+fn a_reload_by_systemd_fails_when_the_file_is_bad_and_the_daemon_goes_on() {
+    let service = Service::start("");
+    let pid = || sh(&format!("systemctl show --property MainPID --value {UNIT}"));
+    let (running, file) = (pid(), service.directory.path().join("config.toml"));
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("node_mode = \"0640\"\n{good}")).unwrap();
+    let mut journal = Program::start(&["journalctl", "--follow", "--lines=0", "--unit", UNIT]);
+    sh(&format!("systemctl reload {UNIT}"));
+    journal.expect("node_mode: from the next plug");
+
+    fs::write(&file, format!("node_mode = \"9\"\n{good}")).unwrap();
+    let failed = Program::start(&["systemctl", "reload", UNIT]).rest();
+    assert!(failed.contains("failed"), "{failed}");
+    journal.expect("is not a file mode");
+
+    // By signal systemd is told when it begins and when it is over, and takes the service for running again.
+    fs::write(&file, good).unwrap();
+    sh(&format!("kill -HUP {running}"));
+    journal.expect("was read again");
+    assert_eq!(sh(&format!("systemctl is-active {UNIT}")), "active\n");
+    assert_eq!(pid(), running);
+    service.hotseat("session ls");
+}
+
+#[test]
+fn each_line_of_a_step_can_be_found_by_its_session_and_device() {
+    let container = Container::start("logged");
+    sh(&format!(
+        "mkdir -p /run/systemd/system/{UNIT}.d\n\
+         printf '[Service]\\nEnvironment=RUST_LOG=hotseat=debug\\n' > /run/systemd/system/{UNIT}.d/test.conf"
+    ));
+    let service = Service::start("log = \"journald\"\n");
+    sh(&format!("rm -r /run/systemd/system/{UNIT}.d"));
+    service.hotseat(&format!("session add alice --container {}", container.reference()));
+    service.hotseat("plug alice mouse --slot 7");
+    service.hotseat("unplug alice 7");
+    let find = |fields: &str| sh(&format!("journalctl --unit {UNIT} --output cat {fields}"));
+    // Lines within the plug, which say neither the session nor the slot themselves.
+    let of_plug = find(&format!(
+        "HOTSEAT_SESSION=alice HOTSEAT_SLOT=7 HOTSEAT_PROFILE=mouse HOTSEAT_CONTAINER={} HOTSEAT_STEP=placed",
+        container.reference()
+    ));
+    assert_eq!(of_plug, "done\n");
+    assert!(find("HOTSEAT_SESSION=alice").contains("unplugged"));
+    assert_eq!(find("HOTSEAT_SESSION=alice HOTSEAT_SLOT=6"), "");
 }
 
 #[test]

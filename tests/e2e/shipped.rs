@@ -1,0 +1,133 @@
+//! The systemd units as they are shipped, with the paths that they have.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Container, HOTSEAT, IMAGE, Program, devices_of_hotseat, sh};
+
+const PROGRAM: &str = "/usr/local/bin/hotseat";
+const UNITS: &str = "/run/systemd/system";
+
+/// Installed and started as the first request does it.
+struct Shipped;
+
+impl Shipped {
+    fn start() -> Self {
+        sh("modprobe -a uinput uhid joydev hid-playstation; systemctl start docker");
+        let _ = fs::remove_file(PROGRAM);
+        std::os::unix::fs::symlink(HOTSEAT.as_str(), PROGRAM).unwrap();
+        for (name, text) in [
+            ("hotseat.service", include_str!("../../assets/systemd/hotseat.service")),
+            ("hotseat.socket", include_str!("../../assets/systemd/hotseat.socket")),
+        ] {
+            fs::write(Path::new(UNITS).join(name), text).unwrap();
+        }
+        sh("systemctl daemon-reload; systemctl start hotseat.socket");
+        Self
+    }
+}
+
+impl Drop for Shipped {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", sh("journalctl --unit hotseat.service --lines 50 --no-pager"));
+        }
+        sh(&format!(
+            "systemctl stop hotseat.socket hotseat.service; rm -r {UNITS}/hotseat.* {PROGRAM} /run/hotseat; \
+             systemctl daemon-reload"
+        ));
+    }
+}
+
+fn property(name: &str) -> String {
+    sh(&format!("systemctl show --property {name} --value hotseat.service")).trim().to_owned()
+}
+
+/// What the shipped command line prints.
+fn hotseat(arguments: &str) -> String {
+    sh(&format!("{PROGRAM} {arguments}"))
+}
+
+/// Opens every node that the devices of a session should have, in its container.
+fn opens(container: &Container) {
+    container.sh("for node in /dev/input/event* /dev/input/js* /dev/hidraw*; do : <>$node; done; ls /run/udev/data/c13:*");
+}
+
+#[test]
+fn the_first_request_starts_the_daemon_and_the_socket_outlives_it() {
+    let _shipped = Shipped::start();
+    assert_eq!(property("ActiveState"), "inactive");
+    assert!(hotseat("session ls").contains("SESSION"));
+    assert_eq!(property("ActiveState"), "active");
+    let first = property("MainPID");
+
+    // A request that comes while there is no daemon waits for the next one.
+    sh("systemctl stop hotseat.service");
+    assert!(Path::new("/run/hotseat/hotseat.sock").exists());
+    hotseat("session add alice");
+    assert_ne!(property("MainPID"), first);
+    hotseat("reload");
+    assert_eq!(property("Result"), "success");
+}
+
+#[test]
+fn under_the_unit_as_shipped_everything_works() {
+    let shipped = Shipped::start();
+    let containers =
+        [Container::start("shipped"), Container::start_with("shipped-caps", "--cap-add ALL", "")];
+    for (session, container) in ["a", "b"].iter().zip(&containers) {
+        hotseat(&format!("session add {session} --container {}", container.reference()));
+        for profile in ["xbox-360", "dualsense", "keyboard"] {
+            hotseat(&format!("plug {session} {profile}"));
+        }
+        opens(container);
+        hotseat(&format!("send {session} 0 south=1 lx=-0.5"));
+        hotseat(&format!("send {session} 1 south=1"));
+        assert!(hotseat(&format!("who {session} 0")).contains("PID"));
+    }
+    // Into another container, and back out of everything.
+    let other = Container::start("shipped-other");
+    hotseat(&format!("session move b {}", other.reference()));
+    opens(&other);
+    hotseat("unplug a 0");
+
+    // Users of its own, and a root that is not the host's.
+    let map = "--uidmap 0:300000:65536 --gidmap 0:300000:65536";
+    sh(&format!("podman run --detach --name hotseat-shipped {map} {IMAGE} sleep infinity"));
+    let pid = sh("podman inspect --format '{{.State.Pid}}' hotseat-shipped");
+    hotseat(&format!("session add p --container pid:{}", pid.trim()));
+    hotseat("plug p dualsense");
+    sh(
+        "podman exec hotseat-shipped sh -c 'for node in /dev/input/event* /dev/hidraw*; do : <>$node; done'",
+    );
+    hotseat("session rm p");
+    sh("podman rm --force --time 0 hotseat-shipped");
+
+    // The sandbox, and a container that is started with the session's directories.
+    let inside =
+        "sh -c 'for node in /dev/input/event* /dev/hidraw*; do : <>$node; done; echo opened'";
+    let ran = hotseat(&format!("run --session box --plug xbox-360 --plug dualsense -- {inside}"));
+    assert!(ran.contains("opened"), "{ran}");
+    hotseat("session add prepared");
+    let flags = hotseat("session show prepared --flags");
+    sh(&format!("docker run --rm {} {IMAGE} test -S /run/udev/control", flags.trim()));
+
+    // Nothing on this host is missing, and none of it was refused.
+    let doctor = sh(&format!("{PROGRAM} doctor {} || true", containers[0].reference()));
+    assert!(!doctor.contains("FAILED"), "{doctor}");
+    drop(shipped);
+    assert_eq!(devices_of_hotseat(), std::collections::BTreeSet::new());
+    assert!(!fs::read_to_string("/proc/mounts").unwrap().contains("/run/hotseat"));
+}
+
+/// As docs/service.md says; the way there is in its tables.
+#[test]
+fn the_exposure_is_as_documented() {
+    let _shipped = Shipped::start();
+    let told =
+        Program::start(&["systemd-analyze", "security", "--no-pager", "hotseat.service"]).rest();
+    let line = told.lines().last().unwrap_or_default();
+    let level = line.split_whitespace().find(|word| word.parse::<f32>().is_ok()).unwrap();
+    let page = include_str!("../../docs/service.md");
+    assert!(page.contains(&format!("exposure level of **{level}**")), "{told}");
+}

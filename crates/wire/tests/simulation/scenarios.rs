@@ -192,14 +192,16 @@ fn what_was_said_of_a_device_that_is_gone_is_not_taken_for_the_next_one() {
 #[test]
 fn more_edges_than_a_log_holds_arrive_one_after_the_other() {
     let mut world = World::new(Network::perfect(), &[0]);
+    let mut expected = Vec::new();
     for _ in 0..100 {
-        world.client.apply(0, &south(true));
-        world.client.apply(0, &south(false));
+        expected.extend([vec![south(true)], vec![south(false)]]);
     }
+    // Held at the end, and not before all the others.
+    let east = Change::Button { button: button::number("east").unwrap(), down: true };
+    expected.push(vec![east]);
+    expected.iter().flatten().for_each(|change| world.client.apply(0, change));
     world.run(500 * MS);
-    assert_eq!(world.devices[&0].presses[&(Kind::Gamepad, 0)], 100);
-    assert_eq!(world.devices[&0].reports.len(), 200);
-    assert_eq!(world.client.next_timeout(), None);
+    assert_eq!(world.devices[&0].reports, expected);
 }
 
 #[test]

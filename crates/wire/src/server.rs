@@ -69,8 +69,8 @@ impl ServerCore {
         }
     }
 
-    /// A device is there, at rest, that takes frames of these kinds ([`Kind::bit`]); others are not heard. Returns the epoch
-    /// to tell the client; `None` if there is no such slot.
+    /// A device is there, at rest, that takes frames of these kinds ([`Kind::bit`]); others are not heard. Returns
+    /// the epoch to tell the client; `None` if there is no such slot.
     pub fn plug(&mut self, slot: u8, kinds: u32) -> Option<u8> {
         let place = self.slots.get_mut(usize::from(slot))?;
         let epoch = &mut self.epochs[usize::from(slot)];

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use hotseat_wire::feedback::{Builder, Datagram};
-use hotseat_wire::{Change, ClientCore, MAX_DATAGRAM};
+use hotseat_wire::{Change, ClientCore, Kind, MAX_DATAGRAM};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut client = ClientCore::new(Duration::from_millis(4));
-    client.plugged(0, 1);
+    client.plugged(0, 1, Kind::EVERY);
     client.apply(0, &Change::Key { key: 30, down: true });
     let mut buffer = [0; MAX_DATAGRAM];
     assert!(client.poll_transmit(Duration::ZERO, &mut buffer).is_some());

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let mut server = ServerCore::new();
     let mut devices = [State::default(); MAX_SLOTS as usize];
-    (0..MAX_SLOTS).for_each(|slot| assert_eq!(server.plug(slot), Some(1)));
+    (0..MAX_SLOTS).for_each(|slot| assert_eq!(server.plug(slot, Kind::EVERY), Some(1)));
     let Ok(datagram) = Datagram::parse(bytes) else {
         assert!(server.handle(Duration::ZERO, bytes).is_err());
         return;

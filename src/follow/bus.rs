@@ -34,7 +34,7 @@ pub(super) struct Bus {
     serial: u32,
 }
 
-/// A method without an answer that matters, or with one argument.
+/// A call of a method with at most one argument, a string, of whose answer only matters whether it is an error.
 pub(super) struct Call<'a> {
     pub(super) destination: &'a str,
     pub(super) path: &'a str,

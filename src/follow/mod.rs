@@ -112,6 +112,8 @@ async fn watch(
     }
     engine.following.connected(runtime);
     info!(%runtime, "containers with the label {LABEL} are followed");
+    // It may have updated one while nobody listened.
+    reapply(engine, "a connection to a runtime").await;
     while let Some(event) = events.next::<Event>().await.map_err(FollowError::Api)? {
         if event.action == api::UPDATE {
             reapply(engine, "an update of a container").await;

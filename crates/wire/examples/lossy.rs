@@ -7,12 +7,13 @@
 use std::error::Error;
 use std::time::Duration;
 
-use hotseat_wire::{Action, Change, ClientCore, MAX_DATAGRAM, ServerCore, button};
+use hotseat_wire::{Action, Change, ClientCore, Kind, MAX_DATAGRAM, ServerCore, button};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut server = ServerCore::new();
     let mut client = ClientCore::new(Duration::from_millis(4));
-    client.plugged(0, server.plug(0).ok_or("no such slot")?);
+    let kinds = Kind::Gamepad.bit();
+    client.plugged(0, server.plug(0, kinds).ok_or("no such slot")?, kinds);
     let south = button::number("south").ok_or("no such button")?;
 
     let mut buffer = [0; MAX_DATAGRAM];

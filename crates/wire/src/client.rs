@@ -68,10 +68,10 @@ impl ClientCore {
         self.slots.values_mut().for_each(Slot::wait);
     }
 
-    /// The server says that there is a device, in this epoch.
-    pub fn plugged(&mut self, slot: u8, epoch: u8) {
+    /// The server says that there is a device, in this epoch, that takes frames of these kinds.
+    pub fn plugged(&mut self, slot: u8, epoch: u8, kinds: u32) {
         if slot < MAX_SLOTS {
-            self.slots.entry(slot).or_insert_with(Slot::new).plugged(epoch);
+            self.slots.entry(slot).or_insert_with(Slot::new).plugged(epoch, kinds);
         }
     }
 
@@ -86,8 +86,8 @@ impl ClientCore {
         Some(self.slots.get(&slot)?.state())
     }
 
-    /// Tells what a player does with a device. What a [`Kind`] has no room for is ignored, as is what is said of a slot
-    /// without a device.
+    /// Tells what a player does with a device. What the device does not take is ignored, as is a number that a [`Kind`]
+    /// does not have, and what is said of a slot without a device.
     pub fn apply(&mut self, slot: u8, change: &Change) {
         if let Some(slot) = self.slots.get_mut(&slot) {
             slot.apply(change);

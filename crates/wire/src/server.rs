@@ -69,12 +69,13 @@ impl ServerCore {
         }
     }
 
-    /// A device is there, at rest. Returns the epoch to tell the client; `None` if there is no such slot.
-    pub fn plug(&mut self, slot: u8) -> Option<u8> {
+    /// A device is there, at rest, that takes frames of these kinds ([`Kind::bit`]); others are not heard. Returns
+    /// the epoch to tell the client; `None` if there is no such slot.
+    pub fn plug(&mut self, slot: u8, kinds: u32) -> Option<u8> {
         let place = self.slots.get_mut(usize::from(slot))?;
         let epoch = &mut self.epochs[usize::from(slot)];
         *epoch = epoch.wrapping_add(1);
-        *place = Some(Box::new(Slot::new(*epoch)));
+        *place = Some(Box::new(Slot::new(*epoch, kinds)));
         Some(*epoch)
     }
 

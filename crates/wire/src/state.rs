@@ -68,8 +68,8 @@ impl State {
         rest == *self
     }
 
-    /// Lets go of a part: keys and buttons up, sticks and triggers to rest, fingers and pen lifted, turning stopped. What
-    /// is nobody's doing stays: places, gravity, the battery. `each` is told every change.
+    /// Lets go of a part: keys and buttons up, sticks and triggers to rest, fingers and pen lifted, turning
+    /// stopped. What is nobody's doing stays: places, gravity, the battery. `each` is told every change.
     pub fn release(&mut self, kind: Kind, mut each: impl FnMut(Change)) {
         let before = *self;
         let mut change = |change: Change| {

@@ -20,6 +20,8 @@ pub(super) struct Slot {
     epoch: Option<u8>,
     /// The epoch of the plug. Feedback of an older one was for another device.
     born: u8,
+    /// What the device takes.
+    kinds: u32,
     state: State,
     sums: [i32; 4],
     logs: [Log; KINDS],
@@ -62,6 +64,7 @@ impl Slot {
         Self {
             epoch: None,
             born: 0,
+            kinds: 0,
             state: State::default(),
             sums: [0; 4],
             logs: Default::default(),
@@ -88,7 +91,8 @@ impl Slot {
     }
 
     /// The server's device is new or at rest, and counts from the beginning.
-    pub(super) fn plugged(&mut self, epoch: u8) {
+    pub(super) fn plugged(&mut self, epoch: u8, kinds: u32) {
+        self.kinds = kinds;
         self.epoch = Some(epoch);
         self.born = epoch;
         self.sums = [0; 4];
@@ -122,7 +126,8 @@ impl Slot {
             | Change::PenButton { button: number, down } => Some(Edge { number, down }),
             _ => None,
         };
-        if edge.is_some_and(|edge| u16::from(edge.number) >= kind.numbers())
+        if self.kinds & kind.bit() == 0
+            || edge.is_some_and(|edge| u16::from(edge.number) >= kind.numbers())
             || !self.state.apply(&change)
         {
             return;
@@ -187,7 +192,7 @@ impl Slot {
     /// When a part is to be said next.
     pub(super) fn next(&self, kind: Kind, interval: Duration) -> Option<Duration> {
         let part = &self.parts[kind.index()];
-        if !part.is_used || self.epoch.is_none() {
+        if !part.is_used || self.epoch.is_none() || self.kinds & kind.bit() == 0 {
             return None;
         }
         if part.since.is_none() {

@@ -42,6 +42,15 @@ impl Kind {
         Self::Battery,
     ];
 
+    /// The bits of all kinds.
+    pub const EVERY: u32 = 0x1fe;
+
+    /// Its bit in the kinds that a device takes.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }

@@ -37,5 +37,6 @@ fn every_kind_has_a_number_and_a_place() {
         places[kind.index()] = true;
     }
     assert!(places.iter().all(|is_taken| *is_taken));
+    assert_eq!(Kind::ALL.iter().fold(0, |bits, kind| bits | kind.bit()), Kind::EVERY);
     assert_eq!((Kind::from_number(0), Kind::from_number(9)), (None, None));
 }

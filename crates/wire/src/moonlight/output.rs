@@ -30,8 +30,8 @@ pub enum Output {
     },
     /// The colour of the light: red, green, blue.
     Light([u8; 3]),
-    /// The resistance of the triggers: the kind of effect and its ten parameters, as a DualSense takes them; `None` leaves
-    /// a trigger as it is.
+    /// The resistance of the triggers: the kind of effect and its ten parameters, as a DualSense takes them; `None`
+    /// leaves a trigger as it is.
     TriggerEffects {
         /// The left one.
         left: Option<[u8; 11]>,
@@ -53,8 +53,8 @@ impl Output {
     /// The longest message: trigger effects.
     pub const LONGEST: usize = 4 + 25;
 
-    /// What a Moonlight client can be told of feedback: none, one or two messages. A rumble does not end by itself there;
-    /// say when it is over.
+    /// What a Moonlight client can be told of feedback: none, one or two messages. A rumble does not end by itself
+    /// there; say when it is over.
     #[must_use]
     pub fn of(feedback: &Feedback) -> List<Self, 2> {
         let mut outputs = List::new();

@@ -24,8 +24,8 @@ impl Player {
         Self::default()
     }
 
-    /// Takes the payload of an `INPUT_DATA` message. Returns what the client does, in this order. What changes nothing is
-    /// left out.
+    /// Takes the payload of an `INPUT_DATA` message. Returns what the client does, in this order. What changes
+    /// nothing is left out.
     ///
     /// # Errors
     ///
@@ -110,8 +110,8 @@ impl Player {
         }
     }
 
-    /// A key with what the client takes for held. On-screen keyboards press no shift for a capital letter, they only say
-    /// it: then it is pressed for this key.
+    /// A key with what the client takes for held. On-screen keyboards press no shift for a capital letter, they
+    /// only say it: then it is pressed for this key.
     fn key(&mut self, key: u8, modifiers: u8, down: bool) {
         let mut added = Vec::new();
         for (bit, [left, right]) in keys::MODIFIERS {

@@ -24,6 +24,8 @@ struct Part {
 
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// What the device takes.
+    kinds: u32,
     epoch: u8,
     epoch_is_due: bool,
     state: State,
@@ -75,8 +77,9 @@ impl<'a> Report<'a> {
 }
 
 impl Slot {
-    pub(super) fn new(epoch: u8) -> Self {
+    pub(super) fn new(epoch: u8, kinds: u32) -> Self {
         Self {
+            kinds,
             epoch,
             epoch_is_due: false,
             state: State::default(),
@@ -108,6 +111,9 @@ impl Slot {
             return;
         }
         let kind = frame.body.kind();
+        if self.kinds & kind.bit() == 0 {
+            return;
+        }
         let part = &mut self.parts[kind.index()];
         part.ack_is_due = true;
         if part.tick.is_some_and(|newest| !is_newer_u32(tick, newest)) {

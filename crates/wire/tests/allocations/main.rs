@@ -5,7 +5,7 @@ mod sys;
 use std::time::Duration;
 
 use hotseat_wire::{
-    Axes, Change, ClientCore, Contact, Feedback, MAX_DATAGRAM, Motion, Pen, Place, ServerCore,
+    Axes, Change, ClientCore, Contact, Feedback, Kind, MAX_DATAGRAM, Motion, Pen, Place, ServerCore,
 };
 
 /// How many times this thread allocated during `work`.
@@ -51,7 +51,7 @@ fn the_counter_counts() {
 fn a_server_takes_and_answers_datagrams_without_allocating() {
     let (mut client, mut server) = (ClientCore::new(Duration::ZERO), ServerCore::new());
     for slot in 0..4 {
-        client.plugged(slot, server.plug(slot).unwrap());
+        client.plugged(slot, server.plug(slot, Kind::EVERY).unwrap(), Kind::EVERY);
     }
     let (mut buffer, mut answer) = ([0; MAX_DATAGRAM], [0; MAX_DATAGRAM]);
     let (mut actions, mut answers, mut count) = (0, 0, 0);

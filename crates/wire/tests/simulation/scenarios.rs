@@ -184,7 +184,7 @@ fn what_was_said_of_a_device_that_is_gone_is_not_taken_for_the_next_one() {
     let late = world.client.poll_transmit(now, &mut buffer).unwrap().to_vec();
     world.server.unplug(0);
     assert_eq!(world.server.handle(now, &late), Ok(&[][..]));
-    world.server.plug(0);
+    world.server.plug(0, Kind::EVERY);
     assert_eq!(world.server.handle(now, &late), Ok(&[][..]));
     assert_eq!(world.server.state(0).unwrap().buttons, Set::NONE);
 }
@@ -192,14 +192,16 @@ fn what_was_said_of_a_device_that_is_gone_is_not_taken_for_the_next_one() {
 #[test]
 fn more_edges_than_a_log_holds_arrive_one_after_the_other() {
     let mut world = World::new(Network::perfect(), &[0]);
+    let mut expected = Vec::new();
     for _ in 0..100 {
-        world.client.apply(0, &south(true));
-        world.client.apply(0, &south(false));
+        expected.extend([vec![south(true)], vec![south(false)]]);
     }
+    // Held at the end, and not before all the others.
+    let east = Change::Button { button: button::number("east").unwrap(), down: true };
+    expected.push(vec![east]);
+    expected.iter().flatten().for_each(|change| world.client.apply(0, change));
     world.run(500 * MS);
-    assert_eq!(world.devices[&0].presses[&(Kind::Gamepad, 0)], 100);
-    assert_eq!(world.devices[&0].reports.len(), 200);
-    assert_eq!(world.client.next_timeout(), None);
+    assert_eq!(world.devices[&0].reports, expected);
 }
 
 #[test]
@@ -312,6 +314,27 @@ fn a_device_that_is_let_go_here_is_let_go_there() {
     world.client.release(0);
     world.run(50 * MS);
     assert!(Kind::ALL.iter().all(|kind| world.devices[&0].state.is_at_rest(*kind)));
+}
+
+#[test]
+fn what_a_device_does_not_take_is_neither_said_nor_heard() {
+    let mut world = World::new(Network::perfect(), &[0]);
+    let key = Change::Key { key: 30, down: true };
+    let mut buffer = [0; MAX_DATAGRAM];
+    let now = world.client_now();
+    let epoch = world.server.plug(0, Kind::Gamepad.bit()).unwrap();
+    // A client that does not care.
+    world.client.plugged(0, epoch, Kind::EVERY);
+    world.client.apply(0, &key);
+    world.client.apply(0, &south(true));
+    let datagram = world.client.poll_transmit(now, &mut buffer).unwrap();
+    let press = Action::Change { slot: 0, change: south(true) };
+    assert_eq!(world.server.handle(now, datagram), Ok(&[press, Action::Sync { slot: 0 }][..]));
+    // One that does.
+    world.client.unplugged(0);
+    world.client.plugged(0, epoch, Kind::Gamepad.bit());
+    world.client.apply(0, &key);
+    assert_eq!(world.client.next_timeout(), None);
 }
 
 #[test]

@@ -125,8 +125,8 @@ impl World {
             feedback: Vec::new(),
         };
         for slot in slots {
-            let epoch = world.server.plug(*slot).unwrap();
-            world.client.plugged(*slot, epoch);
+            let epoch = world.server.plug(*slot, Kind::EVERY).unwrap();
+            world.client.plugged(*slot, epoch, Kind::EVERY);
             world.devices.insert(*slot, Device::default());
         }
         world
@@ -180,7 +180,7 @@ impl World {
     pub(crate) fn reconnect(&mut self) {
         self.client.connected();
         for (slot, epoch) in self.server.plugged().collect::<Vec<_>>() {
-            self.client.plugged(slot, epoch);
+            self.client.plugged(slot, epoch, Kind::EVERY);
         }
     }
 

@@ -28,6 +28,7 @@ pub const POINTS: &[&str] = &[
     "plug.placed-one",
     "plug.linked-one",
     "plug.placed",
+    "plug.kept",
     "plug.announced-one",
     "plug.announced",
     "plug.verified",

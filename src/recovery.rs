@@ -23,6 +23,7 @@ use crate::metrics;
 use crate::profiles;
 use crate::runtime::ContainerRef;
 use crate::sandbox;
+use crate::session::announced;
 use crate::session::journal::{Attached, Goal, Kept, Known};
 use crate::session::{Returning, Sessions, Spec};
 
@@ -155,22 +156,34 @@ fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) 
     // Its file system goes last: where it is not there, nothing is.
     let touched = if path.exists() { kept.touched() } else { &[] };
     for attached in touched {
-        if keeps.is_some_and(|keeps| keeps.is(&attached.identity())) {
-            continue;
-        }
-        if let Ok(container) = Container::open_again(&attached.identity()) {
+        let Ok(container) = Container::open_again(&attached.identity()) else { continue };
+        take_back(engine, name, &path, &container);
+        if !keeps.is_some_and(|keeps| keeps.is(&attached.identity())) {
             add(&mut cleaned, sweep_container(name, &container, &path, &attached.made));
         }
     }
     if goal.is_none() && path.exists() {
         for pid in find_mounts(&path).unwrap_or_default() {
             if let Ok(container) = Container::open(pid) {
+                take_back(engine, name, &path, &container);
                 add(&mut cleaned, sweep_container(name, &container, &path, &[]));
             }
         }
     }
+    announced::clear(&path);
     fault::point("recover.swept");
     publish(engine, name, cleaned);
+}
+
+/// Tells the container's programs that the devices are gone.
+fn take_back(engine: &Engine, session: &str, path: &Path, container: &Container) {
+    if let Err(error) = announced::take_back(engine, path, container) {
+        let (pid, error) = (container.pid(), chain(&error));
+        warn!(
+            session,
+            pid, error, "programs are not told that an earlier daemon's devices are gone"
+        );
+    }
 }
 
 fn sweep_container(session: &str, container: &Container, path: &Path, made: &[String]) -> Swept {

@@ -124,7 +124,7 @@ pub(super) fn classify(error: &Error) -> Class {
             "user-namespaces",
             "allow them: `sysctl user.max_user_namespaces=15000`",
         ),
-        Error::Stage(_) => {
+        Error::Stage(_) | Error::KeepAnnounced(_) => {
             (S::INTERNAL_SERVER_ERROR, "staging", "is the staging file system full?")
         }
         Error::Node(_) => (S::INTERNAL_SERVER_ERROR, "node", "is the staging file system full?"),

@@ -192,6 +192,9 @@ pub enum Error {
     /// A message could not be sent.
     #[error("could not announce the device in the container")]
     Announce(#[source] SendError),
+    /// What a container is told could not be kept, or forgotten.
+    #[error("could not keep what the container is told")]
+    KeepAnnounced(#[source] io::Error),
     /// An event could not be injected.
     #[error("could not announce the device to the container's udevd")]
     Inject(#[source] InjectError),

@@ -4,6 +4,7 @@
 //! on tokio's blocking threads. Find a step of the plug by its file: [`plug`] lists them.
 
 mod actor;
+pub(crate) mod announced;
 pub(crate) mod announcer;
 mod callers;
 pub(crate) mod client;

@@ -8,6 +8,7 @@ use device_gate::{Access, Device as DeviceNumber, NewNode};
 use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
 use vinput::DeviceName;
 
+use super::announced;
 use super::device::Device;
 use super::door::Door;
 use super::error::Error;
@@ -299,6 +300,8 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
 /// Step 6: the messages, parent before child; then, as the kernel does it, that the driver is there.
 fn announce(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), Error> {
     let announcer = &state.door()?.announcer;
+    announced::keep(state, plugged)?;
+    fault::point("plug.kept");
     verify::forget(announcer);
     for part in &plugged.parts {
         announcer.add(&part.forged)?;

@@ -3,6 +3,7 @@
 use device_gate::Device as DeviceNumber;
 use vinput::Closing;
 
+use super::announced;
 use super::error::Error;
 use super::journal::{End, Intent, JournalError, Operation};
 use super::span;
@@ -80,6 +81,7 @@ pub(super) fn take_away(
     }
     fault::point("unplug.revoked");
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.
+    let slot = plugged.slot;
     let Plugged { device, answering, parts, announced, bound, .. } = plugged;
     answering.stop();
     let closing = engine.reaper.close(device);
@@ -97,6 +99,7 @@ pub(super) fn take_away(
             keep_first(stamp().and_then(|stamp| door.announcer.remove(&part.forged, stamp)));
         }
     }
+    keep_first(announced::forget(state, slot));
     fault::point("unplug.announced");
     (closing, result)
 }

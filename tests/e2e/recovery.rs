@@ -85,6 +85,33 @@ fn a_container_that_ended_meanwhile_leaves_its_devices_waiting() {
 }
 
 #[test]
+fn programs_hear_that_the_devices_of_a_killed_daemon_are_gone() {
+    let mut daemon = Daemon::start();
+    let container = Container::start("told");
+    daemon.hotseat(&["session", "add", "s", "--container", &container.reference()]);
+    let mut program = container.python(
+        "import pyudev
+monitor = pyudev.Monitor.from_netlink(pyudev.Context())
+monitor.start()
+print('listens')
+for device in iter(monitor.poll, None):
+    print(device.action, device.device_node, device.get('ID_INPUT_JOYSTICK'))",
+    );
+    program.expect("listens");
+    let pad = daemon.plug("s", "xbox-one").node("event");
+    program.expect(&format!("add {pad} 1"));
+    daemon.crash();
+    daemon.launch();
+    program.expect(&format!("remove {pad} 1"));
+    let session = daemon.json(&["session", "show", "s"]);
+    let pad = session["devices"][0]["nodes"][0]["path"].as_str().unwrap().to_owned();
+    program.expect(&format!("add {pad} 1"));
+    daemon.hotseat(&["unplug", "s", "0"]);
+    program.expect(&format!("remove {pad} 1"));
+    drop(program);
+}
+
+#[test]
 fn watchers_hear_what_was_cleaned_and_what_is_back() {
     let mut daemon = Daemon::start();
     let container = Container::start("heard");

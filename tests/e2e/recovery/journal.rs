@@ -105,14 +105,20 @@ fn a_full_disk_keeps_devices_from_being_plugged_and_nothing_else() {
     };
     fill("filler");
     let before = daemon.traces();
+    // There is room for what has begun to end, and so for some lines more.
     let body = r#"{"profile":"keyboard"}"#;
-    let (status, problem) = daemon.call("POST", "/v1/sessions/s/devices", body);
+    let plug = || daemon.call("POST", "/v1/sessions/s/devices", body);
+    let refused = (0..50).map(|_| plug()).find(|(status, _)| {
+        if *status == 201 {
+            daemon.hotseat(&["unplug", "s", "2"]);
+        }
+        *status != 201
+    });
+    let (status, problem) = refused.unwrap();
     assert_eq!((status, problem["code"].as_str()), (500, Some("journal")), "{problem}");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("No space left on device"), "{detail}");
     daemon.returns_to(&before);
-    let (status, problem) = daemon.call("POST", "/v1/sessions", r#"{"name":"t"}"#);
-    assert_eq!((status, problem["code"].as_str()), (500, Some("journal")), "{problem}");
     // What takes away is done, and noted.
     daemon.hotseat(&["unplug", "s", "1"]);
     // Not even a start needs room, to bring back what was promised.

@@ -109,8 +109,10 @@ fn attach_to(container: &Container) -> String {
 fn at_every_step_of_every_request() {
     let mut scene = Scene::new();
     let [one, two] = [&scene.containers[0], &scene.containers[1]].map(attach_to);
-    let plug = ("POST", "/v1/sessions/s/devices", r#"{"profile":"dualsense"}"#.to_owned());
+    let plug_it = |profile| format!("{{\"profile\":\"{profile}\"}}");
+    let plug = ("POST", "/v1/sessions/s/devices", plug_it("mouse"));
     let unplug = ("DELETE", "/v1/sessions/s/devices/1", String::new());
+    let plug_pad = ("POST", "/v1/sessions/s/devices", plug_it("dualsense"));
 
     scene.tries(
         &plug,
@@ -122,12 +124,11 @@ fn at_every_step_of_every_request() {
             ("plug.read", Before),
             ("plug.granted-one", Before),
             ("plug.granted", Before),
-            ("plug.recorded-one:kill:2", Before),
+            ("plug.recorded-one", Before),
             ("plug.recorded", Before),
-            ("plug.placed-one", Before),
-            ("plug.linked-one", Before),
             ("plug.placed", Before),
-            ("plug.announced-one:kill:2", Before),
+            ("plug.kept", Before),
+            ("plug.announced-one", Before),
             ("plug.announced", Before),
             ("plug.verified", Before),
             ("plug.ended", After),
@@ -140,6 +141,17 @@ fn at_every_step_of_every_request() {
             ("journal.synced:kill:2", After),
         ],
     );
+    // A pad has nodes of every kind, and a link.
+    scene.tries(
+        &plug_pad,
+        &unplug,
+        &[
+            ("plug.recorded-one:kill:3", Before),
+            ("plug.placed-one", Before),
+            ("plug.linked-one", Before),
+            ("plug.announced-one:kill:2", Before),
+        ],
+    );
 
     scene.ask(&plug);
     scene.tries(
@@ -147,8 +159,7 @@ fn at_every_step_of_every_request() {
         &plug,
         &[
             ("unplug.intended", After),
-            ("unplug.unlinked-one", After),
-            ("unplug.removed-one:kill:2", After),
+            ("unplug.removed-one", After),
             ("unplug.removed", After),
             ("unplug.revoked", After),
             ("unplug.closing", After),
@@ -157,6 +168,14 @@ fn at_every_step_of_every_request() {
             ("unplug.ended", After),
         ],
     );
+    scene.ask(&unplug);
+    scene.ask(&plug_pad);
+    scene.tries(
+        &unplug,
+        &plug_pad,
+        &[("unplug.unlinked-one", After), ("unplug.removed-one:kill:2", After)],
+    );
+    scene.ask(&unplug);
 
     let go = ("POST", "/v1/sessions/s/move", two.clone());
     let back = ("POST", "/v1/sessions/s/move", one);
@@ -176,7 +195,6 @@ fn at_every_step_of_every_request() {
             ("move.ended", After),
         ],
     );
-    scene.ask(&unplug);
 
     let add = ("POST", "/v1/sessions", two.replace('{', "{\"name\":\"t\","));
     let remove = ("DELETE", "/v1/sessions/t", String::new());

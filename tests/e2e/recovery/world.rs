@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::harness::{Daemon, devices_of_hotseat, files, sh};
 
 /// What there is, with the kernel's numbers taken out, which are others after each plug.
@@ -21,8 +19,8 @@ pub(super) struct World {
     kernel: usize,
     grants: String,
     /// Programs and maps of BPF, and what is pinned.
-    bpf: String,
-    cgroups: String,
+    bpf: Vec<String>,
+    cgroups: Vec<String>,
     /// Specifications of CDI, and what lies beside them.
     cdi: Vec<String>,
     /// The journal, and what lies beside it.
@@ -39,20 +37,15 @@ struct Inside {
 impl World {
     /// As it is now, with these containers by their first processes.
     pub(super) fn now(daemon: &Daemon, containers: &[u32]) -> Self {
-        let doctor = daemon.run(&["doctor", "--json"]);
-        let checks: Value = serde_json::from_slice(&doctor.stdout).unwrap();
-        let grants = checks.as_array().unwrap().iter().find(|check| check["check"] == "grants");
         Self {
             sessions: sessions(daemon),
             staged: below(&daemon.path("stage")),
             mounts: mounts("/proc/self/mountinfo", &daemon.path("stage").display().to_string()),
             inside: containers.iter().map(|pid| Inside::of(*pid)).collect(),
             kernel: devices_of_hotseat().len() + uhid_devices(),
-            grants: grants.unwrap()["detail"].as_str().unwrap().to_owned(),
+            grants: daemon.metrics()["hotseat_grants"].to_string(),
             bpf: bpf(),
-            cgroups: sh(
-                "find /sys/fs/cgroup -maxdepth 2 -name 'hotseat*' -o -path '*/hotseat/*' -prune",
-            ),
+            cgroups: cgroups(),
             cdi: names(&daemon.path("cdi")),
             journal: beside_the_journal(daemon),
         }
@@ -80,7 +73,7 @@ impl Inside {
 /// A line for each session, and one for each device.
 fn sessions(daemon: &Daemon) -> Vec<String> {
     let mut lines = Vec::new();
-    for session in daemon.json(&["session", "ls"]).as_array().unwrap() {
+    for session in daemon.call("GET", "/v1/sessions", "").1.as_array().unwrap() {
         let name = &session["name"];
         lines.push(format!("{name} in {}", session["container"]["reference"]));
         for device in session["devices"].as_array().unwrap() {
@@ -126,10 +119,17 @@ fn uhid_devices() -> usize {
         .count()
 }
 
-fn bpf() -> String {
-    sh("bpftool prog show | grep -c hotseat || true
-        bpftool map show | grep -c hotseat || true
-        find /sys/fs/bpf -mindepth 1 | sort")
+fn bpf() -> Vec<String> {
+    let all = sh("bpftool prog show; bpftool map show; ls -A /sys/fs/bpf");
+    sorted(all.lines().filter(|line| line.contains("hotseat")).map(plain))
+}
+
+/// Cgroups of ours, those of sandboxes included.
+fn cgroups() -> Vec<String> {
+    let root = Path::new("/sys/fs/cgroup");
+    let ours = names(root).into_iter().filter(|name| name.starts_with("hotseat"));
+    ours.chain(names(&root.join("hotseat")).into_iter().filter(|name| !name.contains('.')))
+        .collect()
 }
 
 /// What lies beside the journal; not what it says, which the next daemon tells.

@@ -2,7 +2,7 @@
 //!
 //! The journal says what each session was to have. What there *is* is looked up in the world, so that nothing stays
 //! even where the journal says nothing. Kernel devices and grants are not looked for: they ended with the process that
-//! held them.
+//! held them, or are in this one's hands already (docs/survive.md).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,17 +13,15 @@ use device_gate::attach::{Swept, find_mounts, sweep};
 use device_gate::{Container, ContainerError};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use vinput::DeviceName;
 
 use crate::cdi;
 use crate::engine::{Engine, chain};
 use crate::events::{Cleaned, What};
 use crate::fault;
 use crate::metrics;
-use crate::profiles;
 use crate::runtime::ContainerRef;
 use crate::sandbox;
-use crate::session::journal::{Attached, Goal, Kept, Known};
+use crate::session::journal::{Attached, Goal, Kept};
 use crate::session::{Returning, Sessions, Spec};
 
 /// Takes away what an earlier daemon left, and brings its sessions back.
@@ -41,6 +39,9 @@ pub async fn recover(sessions: &Arc<Sessions>) {
         under_way.spawn(bring_back(Arc::clone(sessions), session));
     }
     under_way.join_all().await;
+    let engine = Arc::clone(sessions.engine());
+    let forgotten = tokio::task::spawn_blocking(move || engine.forget_survivors()).await;
+    let _ = forgotten.inspect_err(|error| error!(%error, "the recovery broke off"));
 }
 
 /// Takes away all that an earlier daemon left, and says which sessions come back. May itself be killed at any
@@ -95,8 +96,9 @@ fn settle(engine: &Engine, name: &str, kept: &Kept, mut goal: Goal) -> Returning
     }
     clean_session(engine, name, kept, Some(&goal));
     let devices = goal.slots.iter().filter_map(|(&slot, known)| {
-        spec(engine, known)
+        Spec::of(&engine.config().profiles, known)
             .inspect_err(|why| {
+                let why = chain(why);
                 warn!(
                     session = name,
                     slot, why, "a device of an earlier daemon cannot be plugged again"
@@ -129,15 +131,6 @@ fn open_again(session: &str, attached: &Attached) -> Option<(ContainerRef, Conta
             None
         }
     }
-}
-
-/// What plugs a device again.
-fn spec(engine: &Engine, known: &Known) -> Result<Spec, String> {
-    let profile =
-        profiles::find(&engine.config().profiles, &known.profile).map_err(|error| chain(&error))?;
-    let name =
-        known.name.clone().map(DeviceName::new).transpose().map_err(|error| chain(&error))?;
-    Ok(Spec { profile, name })
 }
 
 /// Takes away what is left of a session in containers that it is not to have. One without a goal is to be nowhere; one
@@ -237,9 +230,8 @@ fn tell(what: &'static str, count: usize) {
     metrics::cleaned(what, count);
 }
 
-/// Brings a session back, with its devices where its container still runs. This is the place for kernel devices that
-/// have outlived the earlier daemon: whoever hands them to us says of which session and slot each is, and it is taken
-/// over where now a new one is plugged.
+/// Brings a session back, with its devices where its container still runs: those that have outlived the earlier
+/// daemon, and new ones for the rest.
 async fn bring_back(sessions: Arc<Sessions>, returning: Returning) {
     let name = returning.name.clone();
     if let Err(error) = sessions.bring_back(returning).await {

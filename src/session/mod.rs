@@ -21,6 +21,7 @@ mod plug;
 mod registry;
 mod span;
 mod state;
+pub(crate) mod survivor;
 mod unplug;
 mod verify;
 pub mod view;

@@ -1,25 +1,28 @@
 //! The plug: a device comes into being, and into the container. The order is the product (docs/plug.md).
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use device_gate::{Access, Device as DeviceNumber, NewNode};
+use device_gate::{Access, Device as DeviceNumber, NewNode, StagingError};
 use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
-use vinput::DeviceName;
+use vinput::{DeviceName, NameError, Node};
 
-use super::device::Device;
+use super::device::{Device, Resumed};
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
 use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
+use super::survivor::{self, Survivor};
 use super::{span, unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
+use crate::keep::{Memory, Stored};
 use crate::limits::{LimitError, Taken};
-use crate::profiles::{Backend, Profile};
+use crate::profiles::{self, Backend, Profile, ProfilesError};
 use crate::{metrics, problem};
 
 /// What a slot is to have.
@@ -31,7 +34,33 @@ pub struct Spec {
     pub name: Option<DeviceName>,
 }
 
+/// What a slot was to have is no more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpecError {
+    /// Its profile is gone, or cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfilesError),
+    /// It has a name that is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
 impl Spec {
+    /// What the journal knows.
+    pub(crate) fn of(profiles: &Path, known: &Known) -> Result<Self, SpecError> {
+        let profile = profiles::find(profiles, &known.profile)?;
+        let name = known.name.clone().map(DeviceName::new).transpose()?;
+        Ok(Self { profile, name })
+    }
+
+    /// What the kernel is to call it.
+    pub(super) fn device_name(&self) -> Result<DeviceName, Error> {
+        match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => self.profile.device_name().map_err(Error::DeviceName),
+        }
+    }
+
     /// What the journal knows it by.
     pub(super) fn known(&self) -> Known {
         let name = self.name.as_ref().map(ToString::to_string);
@@ -121,18 +150,18 @@ fn plug_slot(
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
     let door = state.door()?;
-    let Spec { profile, name } = spec;
-    let name = match name {
-        Some(name) => name,
-        None => profile.device_name().map_err(Error::DeviceName)?,
-    };
+    let (name, fingerprint) = (spec.device_name()?, survivor::fingerprint(&spec)?);
+    let profile = spec.profile;
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &profile, &name)?);
     fault::point("plug.created");
+    // Before anybody may open it: a number that is granted is that of a device that outlives us.
+    let stored = engine.keep.store(&state.name, slot, device.descriptor(), fingerprint);
+    fault::point("plug.stored");
     let parts = match read_parts(engine, door, &profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
-            engine.reaper.close(device).wait();
+            engine.reaper.close((stored, device)).wait();
             return Err(error);
         }
     };
@@ -147,8 +176,11 @@ fn plug_slot(
             state.name.clone(),
             slot,
             Arc::clone(&device),
+            Resumed::default(),
+            memory_of(stored.as_ref()),
         ),
         profile,
+        stored,
         device,
         parts,
         announced: 0,
@@ -167,11 +199,106 @@ fn plug_slot(
     }
 }
 
+fn memory_of(stored: Option<&Stored>) -> Option<Arc<Memory>> {
+    stored.map(|stored| Arc::clone(stored.memory()))
+}
+
+/// Puts a device into its slot that has outlived an earlier daemon, which plugged it. What programs see of it stays as it
+/// is, and nothing is announced. On an error it is unplugged.
+pub(super) fn resume(
+    engine: &Engine,
+    state: &mut State,
+    slot: u8,
+    survivor: Survivor,
+) -> Result<(), Error> {
+    let mut timings = Timings::start();
+    let Survivor { spec, stored, device, resumed, .. } = survivor;
+    let device = Arc::new(device);
+    let read = spec.device_name().and_then(|name| {
+        let taken = take(engine, state, &spec.profile).map_err(Error::Limit)?;
+        let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
+        let parts = read_parts(engine, state.door()?, &spec.profile, &device, &events)?;
+        Ok((name, taken, parts))
+    });
+    let (name, taken, parts) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            engine.reaper.close((stored, device)).wait();
+            return Err(error);
+        }
+    };
+    let answering = Answering::start(
+        Arc::clone(&engine.events),
+        state.name.clone(),
+        slot,
+        Arc::clone(&device),
+        resumed,
+        memory_of(Some(&stored)),
+    );
+    timings.done("resumed");
+    let mut plugged = Plugged {
+        slot,
+        name,
+        answering,
+        profile: spec.profile,
+        stored: Some(stored),
+        device,
+        announced: parts.len(),
+        bound: parts.iter().any(|part| part.forged.is_bound()),
+        parts,
+        timings,
+        verified: false,
+        _taken: taken,
+    };
+    match stay(engine, state, &plugged) {
+        Ok(verified) => {
+            plugged.verified = verified;
+            if let Err(error) = memory_of(plugged.stored.as_ref()).map_or(Ok(()), |it| it.end()) {
+                tracing::warn!(%error, "the device may not outlive the next daemon");
+            }
+            state.inputs.add(&plugged);
+            state.slots.insert(slot, plugged);
+            Ok(())
+        }
+        Err(error) => {
+            let (closing, _) = unplug::take_away(engine, state, plugged);
+            closing.wait();
+            Err(error)
+        }
+    }
+}
+
+/// Steps 3 to 7 of one that is there: only what is missing is made.
+fn stay(engine: &Engine, state: &State, plugged: &Plugged) -> Result<bool, Error> {
+    let door = state.door()?;
+    grant(engine, state, plugged)?;
+    if door.announcer.forges() {
+        let missing = |part: &&Part| !state.database.has(&part.forged);
+        for part in plugged.parts.iter().filter(missing) {
+            state.database.write(&part.forged).map_err(Error::Database)?;
+        }
+    }
+    let (uid, gid) = door.container.root_ids();
+    let mode = engine.config().node_mode;
+    for node in plugged.nodes() {
+        match state.dir.place(&new_node(node, mode, uid, gid)) {
+            // Of another device's it would have been cleared.
+            Ok(()) | Err(StagingError::Exists { .. }) => {}
+            Err(error) => return Err(Error::Node(error)),
+        }
+        door.keep_link(node)?;
+    }
+    verify::opens(door, plugged)
+}
+
 /// Step 2: the kernel device. Its nodes exist when this returns.
 fn create(session: &str, slot: u8, profile: &Profile, name: &DeviceName) -> Result<Device, Error> {
-    // The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
-    let phys = DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)?;
-    Device::create(profile, name, &phys)
+    Device::create(profile, name, &phys(session, slot)?)
+}
+
+/// The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
+pub(super) fn phys(session: &str, slot: u8) -> Result<DeviceName, Error> {
+    DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)
 }
 
 /// What udev would say of the device, of each node, and of what else is below it, such as lamps.
@@ -281,19 +408,17 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
     let (uid, gid) = door.container.root_ids();
     let mode = engine.config().node_mode;
     for node in plugged.nodes() {
-        let new = NewNode {
-            path: &node.devname,
-            device: DeviceNumber::char(node.major, node.minor),
-            mode,
-            uid,
-            gid,
-        };
-        state.dir.place(&new).map_err(Error::Node)?;
+        state.dir.place(&new_node(node, mode, uid, gid)).map_err(Error::Node)?;
         fault::point("plug.placed-one");
         door.link(node)?;
         fault::point("plug.linked-one");
     }
     Ok(())
+}
+
+fn new_node(node: &Node, mode: u32, uid: u32, gid: u32) -> NewNode<'_> {
+    let device = DeviceNumber::char(node.major, node.minor);
+    NewNode { path: &node.devname, device, mode, uid, gid }
 }
 
 /// Step 6: the messages, parent before child; then, as the kernel does it, that the driver is there.

@@ -96,7 +96,7 @@ impl Engine {
         let taken = match take(&config, &earlier, &survivors) {
             Ok(taken) => taken,
             Err(error) => {
-                survivors.values().for_each(Survivor::settle);
+                survivors.values().for_each(|survivor| survivor.stored.memory().settle());
                 // They are for the next one.
                 mem::forget(survivors);
                 return Err(error);
@@ -169,7 +169,7 @@ impl Engine {
         let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
         for ((session, slot), survivor) in mem::take(&mut *survivors) {
             tracing::warn!(session, slot, "the session did not get its device again; it is closed");
-            if let Err(error) = self.staging.forget(&session, survivor.staged()) {
+            if let Err(error) = self.staging.forget(&session, &survivor.staged) {
                 tracing::warn!(session, error = chain(&error), "what showed it stays");
             }
             self.reaper.close(survivor).wait();

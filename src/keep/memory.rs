@@ -54,8 +54,10 @@ impl Memory {
     }
 
     /// Notes that it has ended.
-    pub(crate) fn end(&self) -> io::Result<()> {
-        self.0.write_all_at(&[0; 4], TRIES)
+    pub(crate) fn settle(&self) {
+        if let Err(error) = self.0.write_all_at(&[0; 4], TRIES) {
+            tracing::warn!(%error, "a device may not outlive the next daemon");
+        }
     }
 
     /// Replaces the snapshot.
@@ -101,7 +103,7 @@ mod tests {
         let again = Memory::open(memory.0.try_clone().unwrap().into(), 7).unwrap();
         assert_eq!(again.snapshot(), b"short");
         assert_eq!([again.begin().unwrap(), again.begin().unwrap()], [0, 1]);
-        again.end().unwrap();
+        again.settle();
         assert_eq!(memory.begin().unwrap(), 0);
         assert_eq!(memory.snapshot(), b"short");
     }

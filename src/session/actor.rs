@@ -27,7 +27,7 @@ use super::plan::{Action, ClientId, Condition, Number, Outcome, Plan};
 use super::plug::{self, Spec};
 use super::state::{LAST_SLOT, State};
 use super::view::{Device, Session};
-use super::{door, hand_off, span, unplug};
+use super::{door, hand_off, resume, span, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::metrics;
@@ -403,7 +403,7 @@ impl Actor {
     async fn resume(&mut self) {
         for (slot, survivor) in self.engine.survivors_of(&self.name) {
             let step = move |engine: &Engine, state: &mut State| {
-                plug::resume(engine, state, slot, survivor)
+                resume::resume(engine, state, slot, survivor)
             };
             let resumed = self.blocking(step).await;
             let wanted = self.plan.wanted().find(|&(wanted, ..)| wanted == slot);

@@ -19,6 +19,7 @@ pub(crate) mod journal;
 mod plan;
 mod plug;
 mod registry;
+mod resume;
 mod span;
 mod state;
 pub(crate) mod survivor;

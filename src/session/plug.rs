@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use device_gate::{Access, Device as DeviceNumber, NewNode, StagingError};
+use device_gate::{Access, Device as DeviceNumber, NewNode};
 use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
 use vinput::{DeviceName, NameError, Node};
 
@@ -15,12 +15,11 @@ use super::error::Error;
 use super::feedback::Answering;
 use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
-use super::survivor::{self, Survivor};
+use super::survivor;
 use super::{span, unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
-use crate::keep::{Memory, Stored};
 use crate::limits::{LimitError, Taken};
 use crate::profiles::{self, Backend, Profile, ProfilesError};
 use crate::{metrics, problem};
@@ -92,7 +91,11 @@ pub(super) fn tell_failed(engine: &Engine, session: &str, profile: String, error
 }
 
 /// Before anything is begun: what the limits allow is less than what the kernel has.
-fn take(engine: &Engine, state: &State, profile: &Profile) -> Result<Vec<Taken>, LimitError> {
+pub(super) fn take(
+    engine: &Engine,
+    state: &State,
+    profile: &Profile,
+) -> Result<Vec<Taken>, LimitError> {
     let config = engine.config();
     let limit = config.limits.devices_per_session;
     if state.slots.len() >= limit {
@@ -177,7 +180,7 @@ fn plug_slot(
             slot,
             Arc::clone(&device),
             Resumed::default(),
-            memory_of(stored.as_ref()),
+            stored.as_ref().map(|stored| Arc::clone(stored.memory())),
         ),
         profile,
         stored,
@@ -199,98 +202,6 @@ fn plug_slot(
     }
 }
 
-fn memory_of(stored: Option<&Stored>) -> Option<Arc<Memory>> {
-    stored.map(|stored| Arc::clone(stored.memory()))
-}
-
-/// Puts a device into its slot that has outlived an earlier daemon, which plugged it. What programs see of it stays as it
-/// is, and nothing is announced. On an error it is unplugged.
-pub(super) fn resume(
-    engine: &Engine,
-    state: &mut State,
-    slot: u8,
-    survivor: Survivor,
-) -> Result<(), Error> {
-    let mut timings = Timings::start();
-    let Survivor { spec, stored, device, resumed, .. } = survivor;
-    let device = Arc::new(device);
-    let read = spec.device_name().and_then(|name| {
-        let taken = take(engine, state, &spec.profile).map_err(Error::Limit)?;
-        let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
-        let parts = read_parts(engine, state.door()?, &spec.profile, &device, &events)?;
-        Ok((name, taken, parts))
-    });
-    let (name, taken, parts) = match read {
-        Ok(read) => read,
-        Err(error) => {
-            engine.reaper.close((stored, device)).wait();
-            return Err(error);
-        }
-    };
-    let answering = Answering::start(
-        Arc::clone(&engine.events),
-        state.name.clone(),
-        slot,
-        Arc::clone(&device),
-        resumed,
-        memory_of(Some(&stored)),
-    );
-    timings.done("resumed");
-    let mut plugged = Plugged {
-        slot,
-        name,
-        answering,
-        profile: spec.profile,
-        stored: Some(stored),
-        device,
-        announced: parts.len(),
-        bound: parts.iter().any(|part| part.forged.is_bound()),
-        parts,
-        timings,
-        verified: false,
-        _taken: taken,
-    };
-    match stay(engine, state, &plugged) {
-        Ok(verified) => {
-            plugged.verified = verified;
-            if let Err(error) = memory_of(plugged.stored.as_ref()).map_or(Ok(()), |it| it.end()) {
-                tracing::warn!(%error, "the device may not outlive the next daemon");
-            }
-            state.inputs.add(&plugged);
-            state.slots.insert(slot, plugged);
-            Ok(())
-        }
-        Err(error) => {
-            let (closing, _) = unplug::take_away(engine, state, plugged);
-            closing.wait();
-            Err(error)
-        }
-    }
-}
-
-/// Steps 3 to 7 of one that is there: only what is missing is made.
-fn stay(engine: &Engine, state: &State, plugged: &Plugged) -> Result<bool, Error> {
-    let door = state.door()?;
-    grant(engine, state, plugged)?;
-    if door.announcer.forges() {
-        let missing = |part: &&Part| !state.database.has(&part.forged);
-        for part in plugged.parts.iter().filter(missing) {
-            state.database.write(&part.forged).map_err(Error::Database)?;
-        }
-    }
-    let (uid, gid) = door.container.root_ids();
-    let mode = engine.config().node_mode;
-    for node in plugged.nodes() {
-        match state.dir.place(&new_node(node, mode, uid, gid)) {
-            // Of another device's it would have been cleared.
-            Ok(()) | Err(StagingError::Exists { .. }) => {}
-            Err(error) => return Err(Error::Node(error)),
-        }
-        door.keep_link(node)?;
-    }
-    verify::opens(door, plugged)
-}
-
 /// Step 2: the kernel device. Its nodes exist when this returns.
 fn create(session: &str, slot: u8, profile: &Profile, name: &DeviceName) -> Result<Device, Error> {
     Device::create(profile, name, &phys(session, slot)?)
@@ -302,7 +213,7 @@ pub(super) fn phys(session: &str, slot: u8) -> Result<DeviceName, Error> {
 }
 
 /// What udev would say of the device, of each node, and of what else is below it, such as lamps.
-fn read_parts(
+pub(super) fn read_parts(
     engine: &Engine,
     door: &Door,
     profile: &Profile,
@@ -371,7 +282,7 @@ fn appear(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), E
 
 /// Step 3: the container's cgroup may open each node's exact number. One that others are in too is given nothing:
 /// where no device policy is in force it needs none, as for a sandbox in a login session.
-fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
+pub(super) fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
     let grants = engine.grants().map_err(Error::GrantsUnavailable)?;
     let container = &state.door()?.container;
     if container.shares_cgroup() {
@@ -416,7 +327,7 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
     Ok(())
 }
 
-fn new_node(node: &Node, mode: u32, uid: u32, gid: u32) -> NewNode<'_> {
+pub(super) fn new_node(node: &Node, mode: u32, uid: u32, gid: u32) -> NewNode<'_> {
     let device = DeviceNumber::char(node.major, node.minor);
     NewNode { path: &node.devname, device, mode, uid, gid }
 }

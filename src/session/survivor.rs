@@ -37,10 +37,11 @@ pub(crate) type Others = Vec<((String, u8), Option<OwnedFd>)>;
 pub(crate) struct Survivor {
     pub(super) spec: Spec,
     /// Before the device, which it would keep.
-    pub(super) stored: Stored,
+    pub(crate) stored: Stored,
     pub(super) device: Device,
     pub(super) resumed: Resumed,
-    staged: Staged,
+    /// What shows it in its container.
+    pub(crate) staged: Staged,
 }
 
 /// Why a device of an earlier daemon is not taken over. It is closed, and what its slot is to have is plugged anew.
@@ -165,18 +166,6 @@ fn staged(device: &Device) -> Result<Staged, udev_forge::ReadError> {
 }
 
 impl Survivor {
-    /// It has got this far: what comes now is what comes with any device.
-    pub(crate) fn settle(&self) {
-        if let Err(error) = self.stored.memory().end() {
-            warn!(%error, "a device may not be taken over the next time");
-        }
-    }
-
-    /// What shows it in its container.
-    pub(crate) fn staged(&self) -> &Staged {
-        &self.staged
-    }
-
     /// The numbers of its nodes.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = DeviceNumber> {
         self.staged.nodes.values().copied()

@@ -80,18 +80,18 @@ pub struct Config {
     /// run as any user the image likes, in no group of the host's.
     #[serde(deserialize_with = "octal")]
     pub node_mode: u32,
-    /// What becomes of sessions and devices when the daemon is told to stop.
-    pub on_stop: OnStop,
+    /// What becomes of sessions and devices when the daemon is told to stop. If nothing is said: they are kept where
+    /// systemd has a descriptor store for the daemon, and unplugged elsewhere (docs/survive.md).
+    pub on_stop: Option<OnStop>,
     /// How much of everything there may be.
     pub limits: Limits,
 }
 
 /// What becomes of sessions and devices when the daemon is told to stop.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnStop {
     /// They are unplugged and removed; nothing is left.
-    #[default]
     Unplug,
     /// They are left as they are, as if the daemon had been killed: the next one takes over what it can.
     Keep,
@@ -180,7 +180,7 @@ impl Default for Config {
             libudev_zero: false,
             log: LogFormat::default(),
             node_mode: 0o666,
-            on_stop: OnStop::default(),
+            on_stop: None,
             limits: Limits::default(),
         }
     }
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_limit_that_nothing_could_keep_to_is_refused() {
         let config = parse("on_stop = \"keep\"\n[limits]\nsessions = 0\n").unwrap();
-        assert_eq!((config.on_stop, config.limits.sessions), (OnStop::Keep, 0));
+        assert_eq!((config.on_stop, config.limits.sessions), (Some(OnStop::Keep), 0));
         assert_eq!(config.limits.devices, Limits::default().devices);
         for key in ["requests_per_user", "requests_per_session", "headers", "idle_seconds"] {
             let error = parse(&format!("[limits]\n{key} = 0\n")).unwrap_err();

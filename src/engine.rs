@@ -1,7 +1,9 @@
 //! What all sessions share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::mem;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -15,9 +17,11 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::fault;
 use crate::follow::Following;
+use crate::keep::Keep;
 use crate::limits::{Count, Rates};
 use crate::session::Error;
 use crate::session::journal::{self, Earlier, Journal, JournalError};
+use crate::session::survivor::{self, Survivor, Survivors};
 
 /// The daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,10 @@ pub struct Engine {
     pub(crate) earlier: Earlier,
     /// What happened, for whoever watches.
     pub events: Arc<Events>,
+    /// What outlives this process.
+    pub(crate) keep: Arc<Keep>,
+    /// What has outlived an earlier one, and is not in its session yet.
+    survivors: Mutex<Survivors>,
     /// Plugged devices, those of them that are made through uhid, and who watches events.
     pub(crate) devices: Count,
     pub(crate) whole_pads: Count,
@@ -76,14 +84,30 @@ impl Engine {
     ///
     /// [`StartError`]. A kernel on which nothing can be granted is no reason not to start: see
     /// [`Engine::grants`].
-    pub fn start(config: Config) -> Result<Self, StartError> {
+    ///
+    /// `passed` is what systemd has passed from its descriptor store.
+    pub fn start(config: Config, passed: Vec<(String, OwnedFd)>) -> Result<Self, StartError> {
         // First: with a journal that a newer daemon wrote, nothing is touched.
         let earlier = journal::read(&config.journal).map_err(StartError::Journal)?;
         fault::point("recover.read");
-        let staging = Staging::mount(&config.stage).map_err(StartError::Stage)?;
-        fault::point("recover.staged");
-        let journal = Journal::go_on(&config.journal, &earlier).map_err(StartError::Journal)?;
-        let grants = choose_grants();
+        let (keep, kept) = Keep::new(passed);
+        let (survivors, others) = survivor::take_over(&config, &earlier, &keep, kept.devices);
+        fault::point("recover.taken-over");
+        let taken = match take(&config, &earlier, &survivors) {
+            Ok(taken) => taken,
+            Err(error) => {
+                survivors.values().for_each(|survivor| survivor.stored.memory().settle());
+                // They are for the next one.
+                mem::forget(survivors);
+                return Err(error);
+            }
+        };
+        let (staging, journal, reaper) = taken;
+        let grants = choose_grants(kept.grants, &survivors);
+        keep.store_grants(grants.as_ref().ok().and_then(Grants::lasting));
+        // Nobody is granted their numbers any more.
+        keep.forget(others.iter().map(|((session, slot), _)| (session.as_str(), *slot)));
+        reaper.close(others).wait();
         let engine = Self {
             devices: Count::default(),
             whole_pads: Count::default(),
@@ -92,10 +116,12 @@ impl Engine {
             started: Instant::now(),
             config: RwLock::new(Arc::new(config)),
             staging,
-            reaper: Reaper::new().map_err(StartError::Reaper)?,
+            reaper,
             journal,
             earlier,
             events: Arc::default(),
+            keep,
+            survivors: Mutex::new(survivors),
             grants,
             claims: Mutex::default(),
             last_seqnum: AtomicU64::new(0),
@@ -124,6 +150,36 @@ impl Engine {
     /// Why there can be none on this host, when that is so.
     pub fn grants(&self) -> Result<&Grants, GrantsUnavailable> {
         self.grants.as_ref().map_err(|why| GrantsUnavailable(why.clone()))
+    }
+
+    /// The devices of a session that have outlived an earlier daemon; whoever gets them has them.
+    pub(crate) fn survivors_of(&self, session: &str) -> Vec<(u8, Survivor)> {
+        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = survivors.extract_if(.., |(name, _), _| name == session);
+        slots.map(|((_, slot), survivor)| (slot, survivor)).collect()
+    }
+
+    /// The slots of a session whose devices have outlived an earlier daemon.
+    pub(crate) fn slots_of_survivors(&self, session: &str) -> BTreeSet<u8> {
+        let survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        survivors.keys().filter(|(name, _)| name == session).map(|&(_, slot)| slot).collect()
+    }
+
+    /// At the end of the recovery: nobody has a use for what of an earlier daemon is not in its session by now.
+    pub(crate) fn forget_survivors(&self) {
+        if let Ok(grants) = self.grants()
+            && let Err(error) = grants.forget_inherited()
+        {
+            tracing::error!(error = chain(&error), "an earlier daemon's grants hold on");
+        }
+        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((session, slot), survivor) in mem::take(&mut *survivors) {
+            tracing::warn!(session, slot, "the session did not get its device again; it is closed");
+            if let Err(error) = self.staging.forget(&session, &survivor.staged) {
+                tracing::warn!(session, error = chain(&error), "what showed it stays");
+            }
+            self.reaper.close(survivor).wait();
+        }
     }
 
     /// Now, with the number of the next event: after the kernel's last one, and after all that were taken here
@@ -184,6 +240,20 @@ impl Engine {
     }
 }
 
+/// The staging file system, the journal and the reaper.
+fn take(
+    config: &Config,
+    earlier: &Earlier,
+    survivors: &Survivors,
+) -> Result<(Staging, Journal, Reaper), StartError> {
+    let reaper = Reaper::new().map_err(StartError::Reaper)?;
+    let kept = survivor::all_staged(survivors);
+    let staging = Staging::mount(&config.stage, &kept).map_err(StartError::Stage)?;
+    fault::point("recover.staged");
+    let journal = Journal::go_on(&config.journal, earlier).map_err(StartError::Journal)?;
+    Ok((staging, journal, reaper))
+}
+
 /// What of a container belongs to one session alone.
 #[derive(Debug)]
 struct Claim {
@@ -225,9 +295,11 @@ fn check_claims(
     Ok(())
 }
 
-/// Finds out how devices can be granted here, or says in one line why they cannot.
-fn choose_grants() -> Result<Grants, String> {
-    let chosen = Grants::choose().map_err(|error| chain(&error));
+/// Finds out how devices can be granted here, or says in one line why they cannot. What an earlier daemon has granted of
+/// the survivors holds on.
+fn choose_grants(map: Option<OwnedFd>, survivors: &Survivors) -> Result<Grants, String> {
+    let numbers: Vec<_> = survivors.values().flat_map(Survivor::numbers).collect();
+    let chosen = Grants::resume(map, &numbers).map_err(|error| chain(&error));
     match &chosen {
         Ok(grants) => {
             let back_ends: Vec<_> = grants.back_ends().iter().map(ToString::to_string).collect();

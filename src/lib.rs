@@ -19,6 +19,7 @@ pub mod engine;
 pub mod events;
 pub mod fault;
 pub mod follow;
+mod keep;
 pub mod limits;
 pub mod metrics;
 pub mod problem;

@@ -2,9 +2,9 @@
 //!
 //! The journal says what each session was to have. What there *is* is looked up in the world, so that nothing stays
 //! even where the journal says nothing. Kernel devices and grants are not looked for: they ended with the process that
-//! held them.
+//! held them, or are in this one's hands already (docs/survive.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,16 @@ use device_gate::attach::{Swept, find_mounts, sweep};
 use device_gate::{Container, ContainerError};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use vinput::DeviceName;
 
 use crate::cdi;
 use crate::engine::{Engine, chain};
 use crate::events::{Cleaned, What};
 use crate::fault;
 use crate::metrics;
-use crate::profiles;
 use crate::runtime::ContainerRef;
 use crate::sandbox;
 use crate::session::announced;
-use crate::session::journal::{Attached, Goal, Kept, Known};
+use crate::session::journal::{Attached, Goal, Kept};
 use crate::session::{Returning, Sessions, Spec};
 
 /// Takes away what an earlier daemon left, and brings its sessions back.
@@ -42,6 +40,9 @@ pub async fn recover(sessions: &Arc<Sessions>) {
         under_way.spawn(bring_back(Arc::clone(sessions), session));
     }
     under_way.join_all().await;
+    let engine = Arc::clone(sessions.engine());
+    let forgotten = tokio::task::spawn_blocking(move || engine.forget_survivors()).await;
+    let _ = forgotten.inspect_err(|error| error!(%error, "the recovery broke off"));
 }
 
 /// Takes away all that an earlier daemon left, and says which sessions come back. May itself be killed at any
@@ -96,8 +97,9 @@ fn settle(engine: &Engine, name: &str, kept: &Kept, mut goal: Goal) -> Returning
     }
     clean_session(engine, name, kept, Some(&goal));
     let devices = goal.slots.iter().filter_map(|(&slot, known)| {
-        spec(engine, known)
+        Spec::of(&engine.config().profiles, known)
             .inspect_err(|why| {
+                let why = chain(why);
                 warn!(
                     session = name,
                     slot, why, "a device of an earlier daemon cannot be plugged again"
@@ -132,15 +134,6 @@ fn open_again(session: &str, attached: &Attached) -> Option<(ContainerRef, Conta
     }
 }
 
-/// What plugs a device again.
-fn spec(engine: &Engine, known: &Known) -> Result<Spec, String> {
-    let profile =
-        profiles::find(&engine.config().profiles, &known.profile).map_err(|error| chain(&error))?;
-    let name =
-        known.name.clone().map(DeviceName::new).transpose().map_err(|error| chain(&error))?;
-    Ok(Spec { profile, name })
-}
-
 /// Takes away what is left of a session in containers that it is not to have. One without a goal is to be nowhere; one
 /// that comes back may be what containers were started with.
 fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) {
@@ -152,12 +145,14 @@ fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) 
         tags: staged.tags,
         ..Cleaned::default()
     };
+    // Of a device that lives on, nothing is taken back.
+    let stays = engine.slots_of_survivors(name);
     let keeps = goal.and_then(|goal| goal.container.as_ref());
     // Its file system goes last: where it is not there, nothing is.
     let touched = if path.exists() { kept.touched() } else { &[] };
     for attached in touched {
         let Ok(container) = Container::open_again(&attached.identity()) else { continue };
-        take_back(engine, name, &path, &container);
+        take_back(engine, name, &path, &stays, &container);
         if !keeps.is_some_and(|keeps| keeps.is(&attached.identity())) {
             add(&mut cleaned, sweep_container(name, &container, &path, &attached.made));
         }
@@ -165,19 +160,25 @@ fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) 
     if goal.is_none() && path.exists() {
         for pid in find_mounts(&path).unwrap_or_default() {
             if let Ok(container) = Container::open(pid) {
-                take_back(engine, name, &path, &container);
+                take_back(engine, name, &path, &stays, &container);
                 add(&mut cleaned, sweep_container(name, &container, &path, &[]));
             }
         }
     }
-    announced::clear(&path);
+    announced::clear(&path, &stays);
     fault::point("recover.swept");
     publish(engine, name, cleaned);
 }
 
 /// Tells the container's programs that the devices are gone.
-fn take_back(engine: &Engine, session: &str, path: &Path, container: &Container) {
-    if let Err(error) = announced::take_back(engine, path, container) {
+fn take_back(
+    engine: &Engine,
+    session: &str,
+    path: &Path,
+    stays: &BTreeSet<u8>,
+    container: &Container,
+) {
+    if let Err(error) = announced::take_back(engine, path, stays, container) {
         let (pid, error) = (container.pid(), chain(&error));
         warn!(
             session,
@@ -250,9 +251,8 @@ fn tell(what: &'static str, count: usize) {
     metrics::cleaned(what, count);
 }
 
-/// Brings a session back, with its devices where its container still runs. This is the place for kernel devices that
-/// have outlived the earlier daemon: whoever hands them to us says of which session and slot each is, and it is taken
-/// over where now a new one is plugged.
+/// Brings a session back, with its devices where its container still runs: those that have outlived the earlier
+/// daemon, and new ones for the rest.
 async fn bring_back(sessions: Arc<Sessions>, returning: Returning) {
     let name = returning.name.clone();
     if let Err(error) = sessions.bring_back(returning).await {

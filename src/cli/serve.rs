@@ -79,17 +79,13 @@ async fn run(
         origin.socket = Some(socket.path().to_owned());
         config.socket = socket.path().to_owned();
     }
-    for (name, _) in &passed {
-        warn!(name, "systemd has passed a descriptor that is not known; it is closed");
-    }
-    drop(passed);
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
     let hang_up = signal(SignalKind::hangup()).context("could not listen for SIGHUP")?;
 
     let metrics = metrics::install().context("could not collect figures")?;
     let path = config.socket.clone();
-    let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config)).await??);
+    let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config, passed)).await??);
     let sessions = Arc::new(Sessions::new(engine));
     recovery::recover(&sessions).await;
     let reloader = Arc::new(Reloader::start(origin, Arc::clone(&sessions)));
@@ -121,7 +117,9 @@ async fn run(
     }
     // No container is attached any more.
     reloader.stop().await;
-    match sessions.engine().config().on_stop {
+    let engine = sessions.engine();
+    let kept = if engine.keep.is_there() { OnStop::Keep } else { OnStop::Unplug };
+    match engine.config().on_stop.unwrap_or(kept) {
         OnStop::Unplug => remove(&sessions).await,
         OnStop::Keep => leave(&sessions).await,
     }
@@ -132,6 +130,7 @@ async fn remove(sessions: &Sessions) -> Result<()> {
     if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {
         bail!("a session could not be removed in time; its devices end with this process");
     }
+    sessions.engine().keep.store_grants(None);
     sessions.engine().staging.unmount().context("could not unmount the staging file system")
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use super::plan::{Action, ClientId, Condition, Number, Outcome, Plan};
 use super::plug::{self, Spec};
 use super::state::{LAST_SLOT, State};
 use super::view::{Device, Session};
-use super::{door, hand_off, span, unplug};
+use super::{door, hand_off, resume, span, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::metrics;
@@ -276,8 +277,12 @@ impl Actor {
             }
             Request::Leave(reply) => {
                 self.finish().await;
+                for plugged in self.state.iter().flat_map(|state| state.slots.values()) {
+                    // Nobody may come for a while.
+                    let _ = plugged.device.release();
+                }
                 // Not dropped: its mounts are to stay, and its devices are the process's, to end with it or to be kept.
-                std::mem::forget(self.state.take());
+                mem::forget(self.state.take());
                 let _ = reply.send(Ok(()));
             }
             Request::RemoveUnused(reply) => {
@@ -389,8 +394,32 @@ impl Actor {
             self.plan.closed();
             self.plan.opened();
             self.watch_container();
+            self.resume().await;
         }
         attached
+    }
+
+    /// Puts the devices into their slots that have outlived an earlier daemon. One that cannot be is plugged anew.
+    async fn resume(&mut self) {
+        for (slot, survivor) in self.engine.survivors_of(&self.name) {
+            let step = move |engine: &Engine, state: &mut State| {
+                resume::resume(engine, state, slot, survivor)
+            };
+            let resumed = self.blocking(step).await;
+            let wanted = self.plan.wanted().find(|&(wanted, ..)| wanted == slot);
+            match (resumed, wanted.map(|(_, number, _)| number)) {
+                (Ok(()), Some(number)) => self.plan.found(slot, number),
+                (Ok(()), None) => {
+                    let unplugged =
+                        self.blocking(move |engine, state| unplug::unplug(engine, state, slot));
+                    let _ = unplugged.await;
+                }
+                (Err(error), _) => {
+                    let (session, error) = (&self.name, chain(&error));
+                    warn!(session, slot, error, "a device of the earlier daemon is unplugged");
+                }
+            }
+        }
     }
 
     async fn hand_off(

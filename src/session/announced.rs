@@ -4,9 +4,11 @@
 //! a program that still counts a device as there takes the next one of the same number for it (SDL 2 and 3 compare
 //! device numbers).
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use device_gate::Container;
 use serde::{Deserialize, Serialize};
@@ -57,13 +59,14 @@ pub(super) fn forget(state: &State, slot: u8) -> Result<(), Error> {
 }
 
 /// Tells a container's programs that everything is gone that an earlier daemon has told them of, of the session whose
-/// directory this is. What was not said in the end, or was taken back, is taken back all the same: nobody minds.
+/// directory this is, but for devices that live on. What was not said in the end, or was taken back, is taken back all the same: nobody minds.
 pub(crate) fn take_back(
     engine: &Engine,
     directory: &Path,
+    stays: &BTreeSet<u8>,
     container: &Container,
 ) -> Result<(), Error> {
-    let all = left_in(directory);
+    let all = left_in(directory, stays);
     if all.is_empty() {
         return Ok(());
     }
@@ -78,19 +81,26 @@ pub(crate) fn take_back(
     Ok(())
 }
 
-/// Forgets all of it.
-pub(crate) fn clear(directory: &Path) {
-    if let Err(error) = fs::remove_dir_all(directory.join(DIRECTORY))
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(error = chain(&error), "what programs were told stays noted");
+/// Forgets it, but of the slots whose devices live on.
+pub(crate) fn clear(directory: &Path, stays: &BTreeSet<u8>) {
+    for file in files(directory, stays) {
+        if let Err(error) = fs::remove_file(&file) {
+            tracing::warn!(error = chain(&error), "what programs were told stays noted");
+        }
     }
 }
 
-/// A file that is half-written is about what was never said.
-fn left_in(directory: &Path) -> Vec<Forged> {
+/// The files of slots, without these.
+fn files(directory: &Path, stays: &BTreeSet<u8>) -> Vec<PathBuf> {
     let files = fs::read_dir(directory.join(DIRECTORY)).into_iter().flatten().flatten();
-    let told = files.filter_map(|file| serde_json::from_slice(&fs::read(file.path()).ok()?).ok());
+    let stays = |name: &OsStr| stays.iter().any(|slot| *name == *slot.to_string());
+    files.filter(|file| !stays(&file.file_name())).map(|file| file.path()).collect()
+}
+
+/// A file that is half-written is about what was never said.
+fn left_in(directory: &Path, stays: &BTreeSet<u8>) -> Vec<Forged> {
+    let files = files(directory, stays).into_iter();
+    let told = files.filter_map(|file| serde_json::from_slice(&fs::read(file).ok()?).ok());
     let told = told.flat_map(|told: Vec<Told>| told);
     told.filter_map(|Told(parts)| Forged::from_parts(parts).ok()).collect()
 }

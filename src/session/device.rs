@@ -1,14 +1,17 @@
 //! A kernel device of either backend.
 
 use std::fs::{self, File};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use vinput::feedback::{self, Player};
 use vinput::uhid::{self, Mac, State};
-use vinput::{DeviceName, Frame, InputError, Node, hid, uinput};
+use vinput::{DeviceName, Feedback, Frame, InputError, Node, hid, uinput};
 
 use super::error::Error;
+use super::survivor::NotTaken;
 use crate::profiles::Profile;
 
 /// A device that exists as long as this value; dropping it blocks.
@@ -35,7 +38,66 @@ pub(crate) enum Device {
     },
 }
 
+/// Where what programs said to a device goes on, which an earlier daemon made.
+#[derive(Debug, Default)]
+pub(super) struct Resumed {
+    /// Plays what they had uploaded.
+    pub(super) player: Option<Player>,
+    /// What they said while no daemon was there.
+    pub(super) feedback: Vec<Feedback>,
+}
+
 impl Device {
+    /// Takes over a device that an earlier daemon made. A snapshot that makes no sense is none.
+    pub(super) fn adopt(
+        descriptor: OwnedFd,
+        profile: &Profile,
+        phys: &DeviceName,
+        snapshot: &[u8],
+    ) -> Result<(Self, Resumed), NotTaken> {
+        match profile {
+            Profile::Uinput(profile) => {
+                let uinput::Adopted { device, feedback } =
+                    uinput::Device::adopt(descriptor, profile, phys)?;
+                let snapshot = feedback::Snapshot::parse(snapshot).unwrap_or_default();
+                let player = Some(Player::resume(profile, &snapshot, Instant::now()));
+                let device = Self::Uinput { profile: Arc::clone(profile), device };
+                Ok((device, Resumed { player, feedback }))
+            }
+            Profile::Uhid(model) => {
+                let snapshot = uhid::Snapshot::parse(snapshot).unwrap_or_default();
+                let device = uhid::Device::adopt(descriptor, *model, mac_of(phys), &snapshot)?;
+                let device = Self::Uhid { device, state: Mutex::new(State::NEUTRAL) };
+                Ok((device, Resumed::default()))
+            }
+            Profile::Hid(profile) => {
+                let snapshot = hid::Snapshot::parse(snapshot).unwrap_or_default();
+                let device = hid::Device::adopt(descriptor, profile, mac_of(phys), &snapshot)?;
+                Ok((Self::Hid { device }, Resumed::default()))
+            }
+        }
+    }
+
+    /// What keeps the device while a duplicate of it is open somewhere.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Uinput { device, .. } => device.as_fd(),
+            Self::Uhid { device, .. } => device.descriptor(),
+            Self::Hid { device } => device.descriptor(),
+        }
+    }
+
+    /// What the next daemon is to know of it; of a device of uinput its player knows that.
+    pub(super) fn snapshot(&self, player: Option<&Player>) -> Vec<u8> {
+        match self {
+            Self::Uinput { .. } => {
+                player.map(|player| player.snapshot().to_bytes()).unwrap_or_default()
+            }
+            Self::Uhid { device, .. } => device.snapshot().to_bytes(),
+            Self::Hid { device } => device.snapshot().to_bytes(),
+        }
+    }
+
     /// Makes the device. Its nodes exist when this returns.
     pub(super) fn create(
         profile: &Profile,

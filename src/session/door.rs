@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use device_gate::attach::{Found, examine};
-use device_gate::{Attachment, Container, link_node, unlink_node};
+use device_gate::{Attachment, Container, keep_link, link_node, unlink_node};
 
 use vinput::Node;
 
@@ -46,6 +46,14 @@ impl Door {
             return Ok(());
         }
         link_node(&self.container, &node.devname).map_err(Error::Link)
+    }
+
+    /// The same for a node that an earlier daemon placed.
+    pub(super) fn keep_link(&self, node: &Node) -> Result<(), Error> {
+        if !is_linked(node) {
+            return Ok(());
+        }
+        keep_link(&self.container, &node.devname).map_err(Error::Link)
     }
 
     /// Removes it.

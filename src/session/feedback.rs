@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use vinput::feedback::Player;
 
-use super::device::Device;
+use super::device::{Device, Resumed};
 use crate::events::{Events, Feedback};
+use crate::keep::Memory;
 use crate::metrics;
 use crate::sys::watch_device;
 
@@ -63,6 +64,8 @@ impl Answering {
         session: String,
         slot: u8,
         device: Arc<Device>,
+        resumed: Resumed,
+        memory: Option<Arc<Memory>>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
@@ -72,7 +75,7 @@ impl Answering {
             // Dropped when this task ends, however it does.
             let _end: mpsc::Sender<()> = end;
             tokio::select! {
-                error = answer(device, |feedback| telling.tell(feedback)) => {
+                error = answer(device, resumed, memory, |feedback| telling.tell(feedback)) => {
                     let session = &telling.session;
                     tracing::warn!(session, slot, %error, "feedback of the device is no longer read");
                 }
@@ -98,12 +101,27 @@ impl Answering {
     }
 }
 
-async fn answer(device: Arc<Device>, tell: impl Fn(Feedback)) -> io::Error {
+async fn answer(
+    device: Arc<Device>,
+    resumed: Resumed,
+    memory: Option<Arc<Memory>>,
+    tell: impl Fn(Feedback),
+) -> io::Error {
     let mut player = match &*device {
-        Device::Uinput { profile, .. } => Some(Player::new(profile)),
+        Device::Uinput { profile, .. } => resumed.player.or_else(|| Some(Player::new(profile))),
         // A pad of uhid is told what to do, not what to play.
         Device::Uhid { .. } | Device::Hid { .. } => None,
     };
+    if let Some(player) = &mut player {
+        for feedback in &resumed.feedback {
+            player.handle(feedback, Instant::now());
+        }
+        play(player, &tell);
+    }
+    let mut remembered = None;
+    if let Some(memory) = &memory {
+        remember(memory, device.snapshot(player.as_ref()), &mut remembered);
+    }
     let ready = match watch_device(device) {
         Ok(ready) => ready,
         Err(error) => return error,
@@ -122,15 +140,35 @@ async fn answer(device: Arc<Device>, tell: impl Fn(Feedback)) -> io::Error {
                 Ok(false) => {}
                 Err(error) => return error,
             }
+            if let Some(memory) = &memory {
+                let snapshot = ready.get_ref().snapshot(player.as_ref());
+                remember(memory, snapshot, &mut remembered);
+            }
         }
         if let Some(player) = &mut player {
-            player.handle_timeout(Instant::now());
-            while let Some(command) = player.poll() {
-                Feedback::of_command(command).map(&tell);
-            }
+            play(player, &tell);
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Tells what is to be done now.
+fn play(player: &mut Player, tell: &impl Fn(Feedback)) {
+    player.handle_timeout(Instant::now());
+    while let Some(command) = player.poll() {
+        Feedback::of_command(command).map(tell);
+    }
+}
+
+/// Writes down what the next daemon is to know, where that is something else than before.
+fn remember(memory: &Memory, snapshot: Vec<u8>, remembered: &mut Option<Vec<u8>>) {
+    if remembered.as_ref() == Some(&snapshot) {
+        return;
+    }
+    if let Err(error) = memory.remember(&snapshot) {
+        tracing::warn!(%error, "what programs have set will not outlive the daemon");
+    }
+    *remembered = Some(snapshot);
 }
 
 /// Takes what is there, and says whether that was all: a program that never stops sending must not keep the

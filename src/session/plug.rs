@@ -1,26 +1,28 @@
 //! The plug: a device comes into being, and into the container. The order is the product (docs/plug.md).
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use device_gate::{Access, Device as DeviceNumber, NewNode};
 use udev_forge::{Axis, Forged, KernelEvents, Stamp, Sysfs};
-use vinput::DeviceName;
+use vinput::{DeviceName, NameError, Node};
 
 use super::announced;
-use super::device::Device;
+use super::device::{Device, Resumed};
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
 use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
+use super::survivor;
 use super::{span, unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
 use crate::limits::{LimitError, Taken};
-use crate::profiles::{Backend, Profile};
+use crate::profiles::{self, Backend, Profile, ProfilesError};
 use crate::{metrics, problem};
 
 /// What a slot is to have.
@@ -32,7 +34,33 @@ pub struct Spec {
     pub name: Option<DeviceName>,
 }
 
+/// What a slot was to have is no more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpecError {
+    /// Its profile is gone, or cannot be used.
+    #[error(transparent)]
+    Profile(#[from] ProfilesError),
+    /// It has a name that is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
 impl Spec {
+    /// What the journal knows.
+    pub(crate) fn of(profiles: &Path, known: &Known) -> Result<Self, SpecError> {
+        let profile = profiles::find(profiles, &known.profile)?;
+        let name = known.name.clone().map(DeviceName::new).transpose()?;
+        Ok(Self { profile, name })
+    }
+
+    /// What the kernel is to call it.
+    pub(super) fn device_name(&self) -> Result<DeviceName, Error> {
+        match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => self.profile.device_name().map_err(Error::DeviceName),
+        }
+    }
+
     /// What the journal knows it by.
     pub(super) fn known(&self) -> Known {
         let name = self.name.as_ref().map(ToString::to_string);
@@ -64,7 +92,11 @@ pub(super) fn tell_failed(engine: &Engine, session: &str, profile: String, error
 }
 
 /// Before anything is begun: what the limits allow is less than what the kernel has.
-fn take(engine: &Engine, state: &State, profile: &Profile) -> Result<Vec<Taken>, LimitError> {
+pub(super) fn take(
+    engine: &Engine,
+    state: &State,
+    profile: &Profile,
+) -> Result<Vec<Taken>, LimitError> {
     let config = engine.config();
     let limit = config.limits.devices_per_session;
     if state.slots.len() >= limit {
@@ -122,18 +154,18 @@ fn plug_slot(
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
     let door = state.door()?;
-    let Spec { profile, name } = spec;
-    let name = match name {
-        Some(name) => name,
-        None => profile.device_name().map_err(Error::DeviceName)?,
-    };
+    let (name, fingerprint) = (spec.device_name()?, survivor::fingerprint(&spec)?);
+    let profile = spec.profile;
     let events = KernelEvents::listen().map_err(Error::KernelEvents)?;
     let device = Arc::new(create(&state.name, slot, &profile, &name)?);
     fault::point("plug.created");
+    // Before anybody may open it: a number that is granted is that of a device that outlives us.
+    let stored = engine.keep.store(&state.name, slot, device.descriptor(), fingerprint);
+    fault::point("plug.stored");
     let parts = match read_parts(engine, door, &profile, &device, &events) {
         Ok(parts) => parts,
         Err(error) => {
-            engine.reaper.close(device).wait();
+            engine.reaper.close((stored, device)).wait();
             return Err(error);
         }
     };
@@ -148,8 +180,11 @@ fn plug_slot(
             state.name.clone(),
             slot,
             Arc::clone(&device),
+            Resumed::default(),
+            stored.as_ref().map(|stored| Arc::clone(stored.memory())),
         ),
         profile,
+        stored,
         device,
         parts,
         announced: 0,
@@ -170,13 +205,16 @@ fn plug_slot(
 
 /// Step 2: the kernel device. Its nodes exist when this returns.
 fn create(session: &str, slot: u8, profile: &Profile, name: &DeviceName) -> Result<Device, Error> {
-    // The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
-    let phys = DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)?;
-    Device::create(profile, name, &phys)
+    Device::create(profile, name, &phys(session, slot)?)
+}
+
+/// The host's udev rules know our devices by this prefix (assets/udev/72-hotseat.rules).
+pub(super) fn phys(session: &str, slot: u8) -> Result<DeviceName, Error> {
+    DeviceName::new(format!("hotseat/{session}/{slot}")).map_err(Error::DeviceName)
 }
 
 /// What udev would say of the device, of each node, and of what else is below it, such as lamps.
-fn read_parts(
+pub(super) fn read_parts(
     engine: &Engine,
     door: &Door,
     profile: &Profile,
@@ -245,7 +283,7 @@ fn appear(engine: &Engine, state: &State, plugged: &mut Plugged) -> Result<(), E
 
 /// Step 3: the container's cgroup may open each node's exact number. One that others are in too is given nothing:
 /// where no device policy is in force it needs none, as for a sandbox in a login session.
-fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
+pub(super) fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error> {
     let grants = engine.grants().map_err(Error::GrantsUnavailable)?;
     let container = &state.door()?.container;
     if container.shares_cgroup() {
@@ -282,19 +320,17 @@ fn place(engine: &Engine, state: &State, plugged: &Plugged) -> Result<(), Error>
     let (uid, gid) = door.container.root_ids();
     let mode = engine.config().node_mode;
     for node in plugged.nodes() {
-        let new = NewNode {
-            path: &node.devname,
-            device: DeviceNumber::char(node.major, node.minor),
-            mode,
-            uid,
-            gid,
-        };
-        state.dir.place(&new).map_err(Error::Node)?;
+        state.dir.place(&new_node(node, mode, uid, gid)).map_err(Error::Node)?;
         fault::point("plug.placed-one");
         door.link(node)?;
         fault::point("plug.linked-one");
     }
     Ok(())
+}
+
+pub(super) fn new_node(node: &Node, mode: u32, uid: u32, gid: u32) -> NewNode<'_> {
+    let device = DeviceNumber::char(node.major, node.minor);
+    NewNode { path: &node.devname, device, mode, uid, gid }
 }
 
 /// Step 6: the messages, parent before child; then, as the kernel does it, that the driver is there.

@@ -13,6 +13,7 @@ use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
 use super::inputs::Inputs;
+use crate::keep::Stored;
 use crate::limits::Taken;
 use crate::profiles::Profile;
 
@@ -41,6 +42,8 @@ pub(super) struct Plugged {
     pub(super) slot: u8,
     pub(super) profile: Profile,
     pub(super) name: DeviceName,
+    /// Where it outlives us. Before the device, which it would keep.
+    pub(super) stored: Option<Stored>,
     pub(super) device: Arc<Device>,
     pub(super) answering: Answering,
     /// The input device first, then its nodes: parent before child.

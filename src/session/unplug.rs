@@ -11,6 +11,7 @@ use super::state::{Plugged, State};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
+use crate::keep::Stored;
 
 /// Unplugs the device of a slot. For the container it is gone when this returns; the kernel may still be
 /// closing it, which [`Closing`] waits for. A journal that cannot be written does not keep a device plugged.
@@ -82,9 +83,10 @@ pub(super) fn take_away(
     fault::point("unplug.revoked");
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.
     let slot = plugged.slot;
-    let Plugged { device, answering, parts, announced, bound, .. } = plugged;
+    let Plugged { stored, device, answering, parts, announced, bound, .. } = plugged;
     answering.stop();
-    let closing = engine.reaper.close(device);
+    // In this order: what is in the store is not closed. And now: the next device of the slot has the same name there.
+    let closing = engine.reaper.close((stored.map(Stored::let_go), device));
     fault::point("unplug.closing");
     for part in parts.iter().rev() {
         keep_first(state.database.remove(&part.forged).map_err(Error::Database));

@@ -39,4 +39,5 @@ mod sandbox;
 mod service;
 mod shipped;
 mod soak;
+mod survive;
 mod who;

@@ -17,7 +17,8 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display().to_string();
         let config = format!(
-            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\n{configuration}"
+            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\non_stop = \"unplug\"\n\
+             {configuration}"
         );
         fs::write(directory.path().join("config.toml"), config).unwrap();
         let unit = include_str!("../../assets/systemd/hotseat.service").replace(

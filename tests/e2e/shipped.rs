@@ -32,8 +32,11 @@ impl Drop for Shipped {
         if std::thread::panicking() {
             eprintln!("{}", sh("journalctl --unit hotseat.service --lines 50 --no-pager"));
         }
+        // Its end alone would keep everything (docs/survive.md).
         sh(&format!(
-            "systemctl stop hotseat.socket hotseat.service; rm -r {UNITS}/hotseat.* {PROGRAM} /run/hotseat; \
+            "for session in $({PROGRAM} session ls | awk 'NR > 1 {{ print $1 }}'); do {PROGRAM} session rm $session; done; \
+             systemctl stop hotseat.socket hotseat.service; systemctl clean --what=fdstore hotseat.service; \
+             umount -R /run/hotseat/stage; rm -r {UNITS}/hotseat.* {PROGRAM} /run/hotseat; \
              systemctl daemon-reload"
         ));
     }

@@ -25,7 +25,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 pub use self::error::AttachError;
 pub use self::examine::{Found, Spot, examine};
-pub use self::links::{link_node, unlink_node};
+pub use self::links::{keep_link, link_node, unlink_node};
 pub use self::sweep::{Swept, find_mounts, sweep};
 use self::walk::{DirectoryId, hidden, id, open_directory, open_or_make, walk_error};
 use crate::container::{Container, Inside};
@@ -234,10 +234,10 @@ fn attach_one(
     let failed = |errno: Errno| walk_error(target.path, errno);
     if Some(id(point.as_fd()).map_err(failed)?) == target.staged {
         // An earlier daemon mounted it, or the container was started with it: ours to take away all the same.
-        attachment.mounted.push((target.path, point));
         if target.is_optional() {
-            links::sweep(parent.as_fd());
+            links::sweep_dead(parent.as_fd(), point.as_fd());
         }
+        attachment.mounted.push((target.path, point));
         return Ok(());
     }
     if let Some(entry) = hidden(point.as_fd()).map_err(failed)? {

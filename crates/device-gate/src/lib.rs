@@ -50,15 +50,15 @@ mod thread;
 mod view;
 
 pub use access::{Access, AccessError, Device, DeviceKind, Devices};
-pub use attach::{Attachment, attach, attach_nodes, link_node, unlink_node};
+pub use attach::{Attachment, attach, attach_nodes, keep_link, link_node, unlink_node};
 pub use belonging::{find_cgroups, first_process};
 pub use cgroup::{Cgroup, CgroupError, Cgroups};
 pub use container::{Container, ContainerError, Identity};
 pub use danger::{Danger, DangerError};
 pub use grants::{
-    BackEnd, BackEndError, ChooseError, GrantError, Grants, PassedOver, SelfTestError,
+    BackEnd, BackEndError, ChooseError, GrantError, Grants, Lasting, PassedOver, SelfTestError,
 };
 pub use id_map::{IdMap, IdMapError};
 pub use policy::{Policy, PolicyError, Rule};
-pub use staging::{Cleared, NewNode, SessionDir, Shown, ShownMount, Staging, StagingError};
+pub use staging::{Cleared, Kept, NewNode, SessionDir, Shown, ShownMount, Staging, StagingError};
 pub use starting::open_starting;

@@ -36,7 +36,7 @@ use rustix::mount::{
 };
 
 pub use self::error::StagingError;
-pub use self::session::{Cleared, NewNode, SessionDir};
+pub use self::session::{Cleared, Kept, NewNode, SessionDir};
 pub use self::shown::{Shown, ShownMount};
 use crate::access::Device;
 use crate::container::Container;
@@ -55,13 +55,13 @@ pub struct Staging {
 impl Staging {
     /// Mounts the file system at `path`, or takes over one that an earlier process left there.
     ///
-    /// What an earlier process left in its session directories is removed, as its kernel devices went with
-    /// it; the directories stay, because running containers may have them mounted.
+    /// What an earlier process left in its session directories is removed, but for what is `kept` there by session:
+    /// of kernel devices that have outlived it. The directories stay, because running containers may have them mounted.
     ///
     /// # Errors
     ///
     /// [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Remove`].
-    pub fn mount(path: &Path) -> Result<Self, StagingError> {
+    pub fn mount(path: &Path, kept: &BTreeMap<String, Kept>) -> Result<Self, StagingError> {
         fs::create_dir_all(path).map_err(prepare(path))?;
         let lock = lock(&path.with_extension("lock"), path)?;
         // Nothing but the sessions' directories is in here.
@@ -74,8 +74,10 @@ impl Staging {
         };
         // There if a daemon was killed that tried a node.
         let _ = fs::remove_file(staging.probe_path());
+        let nothing = Kept::default();
         for name in staging.sessions()? {
-            match staging.session(&name).and_then(|session| session.clear()) {
+            let kept = kept.get(&name).unwrap_or(&nothing);
+            match staging.session(&name).and_then(|session| session.clear_but(kept)) {
                 Ok(cleared) => drop(staging.cleared.insert(name, cleared)),
                 // Its container has broken it, with privileges it should not have: the session starts anew.
                 Err(_) => discard(&staging.path.join(&name))?,
@@ -87,6 +89,29 @@ impl Staging {
     /// What an earlier process had left in the directories of its sessions, by session.
     pub fn cleared(&self) -> &BTreeMap<String, Cleared> {
         &self.cleared
+    }
+
+    /// Takes away what was kept of a session.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Remove`].
+    pub fn forget(&self, name: &str, kept: &Kept) -> Result<(), StagingError> {
+        let path = self.path.join(name);
+        let nodes = kept.nodes.keys().map(|node| match node.contains('/') {
+            true => path.join(node),
+            false => path.join("dev").join(node),
+        });
+        let records = kept.records.iter().map(|record| path.join("udev/data").join(record));
+        for file in nodes.chain(records) {
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(remove(&file)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Takes the directory of a session away that an earlier process made.

@@ -112,6 +112,14 @@ impl Database {
             .map_err(|source| DatabaseError::Write { path, source })
     }
 
+    /// Whether there is a record of the device; of one that needs none there always is.
+    #[must_use]
+    pub fn has(&self, forged: &Forged) -> bool {
+        let id = forged.device_id();
+        let needs_none = forged.record().text().is_empty() && !id.always_recorded();
+        needs_none || self.record_path(id).exists()
+    }
+
     /// Removes the device's tags from the index, and its record. What is not there need not be removed.
     ///
     /// # Errors

@@ -121,6 +121,7 @@ fn at_every_step_of_every_request() {
             ("plug.begin", Before),
             ("plug.intended", Before),
             ("plug.created", Before),
+            ("plug.stored", Before),
             ("plug.read", Before),
             ("plug.granted-one", Before),
             ("plug.granted", Before),
@@ -243,6 +244,7 @@ fn dies_while_it_starts(scene: &mut Scene) {
     let before = scene.world();
     for fault in [
         "recover.read",
+        "recover.taken-over",
         "recover.staged",
         "journal.written-anew",
         "journal.synced-anew",

@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, fstat, readlinkat, symlinkat, unlinkat};
+use rustix::fs::{AtFlags, fstat, readlinkat, statat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 use super::walk::{as_its_root, names, open_directory, walk_error};
@@ -32,6 +32,18 @@ pub fn link_node(container: &Container, name: &str) -> Result<(), AttachError> {
     .map(drop)
 }
 
+/// The same for a node that an earlier daemon has linked: its link stays as it is, if it is there still.
+///
+/// # Errors
+///
+/// As [`link_node`].
+pub fn keep_link(container: &Container, name: &str) -> Result<(), AttachError> {
+    let inside = container.inside().map_err(AttachError::Enter)?;
+    let kept = name.to_owned();
+    let is_there = move || Ok(is_ours(open_dev(&inside)?.as_fd(), &kept));
+    if on_a_thread(is_there, |_| {})? { Ok(()) } else { link_node(container, name) }
+}
+
 /// Removes that link. What is not there, or is not ours, is left alone.
 ///
 /// # Errors
@@ -43,17 +55,25 @@ pub fn unlink_node(container: &Container, name: &str) -> Result<(), AttachError>
     on_a_thread(move || unlink(&inside, &name), |_| {})
 }
 
-/// Removes every link of ours from a container's /dev, as far as that can be done, and says how many.
-pub(super) fn sweep(dev: BorrowedFd<'_>) -> usize {
-    let ours = names(dev).into_iter().flatten().filter(|name| is_ours(dev, name));
+/// Removes the links of ours from a container's /dev that lead nowhere: the node is not in `staged`.
+pub(super) fn sweep_dead(dev: BorrowedFd<'_>, staged: BorrowedFd<'_>) {
+    let is_dead = |name: &str| statat(staged, name, AtFlags::SYMLINK_NOFOLLOW).is_err();
+    sweep(dev, is_dead);
+}
+
+/// Removes these of our links, as far as that can be done, and says how many.
+fn sweep(dev: BorrowedFd<'_>, which: impl Fn(&str) -> bool) -> usize {
+    let ours = names(dev).into_iter().flatten();
+    let ours = ours.filter(|name| which(name) && is_ours(dev, name));
     // Before one is removed: a directory that changes while it is read may be read in part.
     let ours: Vec<_> = ours.collect();
     ours.iter().filter(|name| unlinkat(dev, name.as_str(), AtFlags::empty()).is_ok()).count()
 }
 
-/// The same for a container, whose /dev may be the host's: there is nothing of ours in that.
+/// Removes every link of ours from a container's /dev, and says how many. Where that is the host's, there is nothing of
+/// ours in it.
 pub(super) fn sweep_all(inside: &Inside) -> usize {
-    open_dev(inside).map(|dev| sweep(dev.as_fd())).unwrap_or_default()
+    open_dev(inside).map(|dev| sweep(dev.as_fd(), |_| true)).unwrap_or_default()
 }
 
 fn link(inside: &Inside, name: &str) -> Result<(), AttachError> {

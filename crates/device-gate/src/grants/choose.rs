@@ -1,6 +1,8 @@
 //! Which back-ends work here? Asked by trying, not by version.
 
 use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
 
 use super::cgroup_v1::CgroupV1;
 use super::inline_wrap::InlineWrap;
@@ -8,8 +10,9 @@ use super::not_needed::NotNeeded;
 use super::root_override::RootOverride;
 use super::self_test::self_test;
 use super::{BackEnd, BackEndError, Granting, Grants, MAX_GRANTS};
+use crate::access::Device;
 use crate::cgroup::{Cgroup, CgroupError};
-use crate::sys::bpf;
+use crate::sys::bpf::{self, GrantKey, GrantMap};
 
 /// A back-end that does not work here.
 #[derive(Debug)]
@@ -53,6 +56,19 @@ impl Grants {
     /// [`ChooseError`]; in particular where only a part of the cgroups can be seen, as in a container with a cgroup
     /// namespace of its own.
     pub fn choose() -> Result<Self, ChooseError> {
+        Self::resume(None, &[])
+    }
+
+    /// The same with the grants of an earlier process, by the map of its [`Lasting`](super::Lasting): those of these
+    /// devices hold on, all others end here. A map that is not what it is said to be is passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Grants::choose`].
+    pub fn resume(map: Option<OwnedFd>, devices: &[Device]) -> Result<Self, ChooseError> {
+        let map = map.and_then(|map| GrantMap::adopt(map, MAX_GRANTS));
+        // Grants that cannot be taken back end with the map.
+        let map = map.filter(|map| forget_others(map, devices).is_ok());
         bpf::allow_locked_memory();
         let v1_root = Cgroup::devices_root().map_err(ChooseError::Root)?;
         let v2_root = match Cgroup::root() {
@@ -61,7 +77,7 @@ impl Grants {
             Err(error) => return Err(ChooseError::Root(error)),
         };
         let mut passed_over = Vec::new();
-        let v2 = v2_root.map(|root| choose_v2(&root, &mut passed_over));
+        let v2 = v2_root.map(|root| choose_v2(&root, map, &mut passed_over));
         let v1 = match v1_root.map(try_v1) {
             Some(Ok(v1)) => Some(v1),
             // Where a container is in both, both must allow.
@@ -88,14 +104,29 @@ impl Grants {
             return Ok(Self { v2: None, v1: Some(v1), passed_over });
         }
         let root = Cgroup::root().map_err(ChooseError::Root)?;
-        let v2 = try_v2(back_end, &root).map_err(failed)?;
+        let v2 = try_v2(back_end, &root, None).map_err(failed)?;
         Ok(Self { v2: Some(v2), v1: None, passed_over })
     }
 }
 
-fn choose_v2(root: &Cgroup, passed_over: &mut Vec<PassedOver>) -> Box<dyn Granting> {
+/// Takes back what is granted of other devices.
+fn forget_others(map: &GrantMap, devices: &[Device]) -> io::Result<()> {
+    for key in map.keys()? {
+        let is_it = |device: &Device| GrantKey::new(key.cgroup, (*device).into()) == key;
+        if !devices.iter().any(is_it) {
+            map.remove(&key)?;
+        }
+    }
+    Ok(())
+}
+
+fn choose_v2(
+    root: &Cgroup,
+    mut map: Option<GrantMap>,
+    passed_over: &mut Vec<PassedOver>,
+) -> Box<dyn Granting> {
     for back_end in [BackEnd::RootOverride, BackEnd::InlineWrap] {
-        match try_v2(back_end, root) {
+        match try_v2(back_end, root, map.take()) {
             Ok(works) => return works,
             Err(why) => passed_over.push(PassedOver { back_end, why }),
         }
@@ -103,9 +134,13 @@ fn choose_v2(root: &Cgroup, passed_over: &mut Vec<PassedOver>) -> Box<dyn Granti
     Box::new(NotNeeded)
 }
 
-fn try_v2(back_end: BackEnd, root: &Cgroup) -> Result<Box<dyn Granting>, BackEndError> {
+fn try_v2(
+    back_end: BackEnd,
+    root: &Cgroup,
+    map: Option<GrantMap>,
+) -> Result<Box<dyn Granting>, BackEndError> {
     let granting: Box<dyn Granting> = match back_end {
-        BackEnd::RootOverride => Box::new(RootOverride::attach(root, MAX_GRANTS)?),
+        BackEnd::RootOverride => Box::new(RootOverride::attach(root, MAX_GRANTS, map)?),
         BackEnd::InlineWrap => Box::new(InlineWrap::start(root, MAX_GRANTS)?),
         BackEnd::CgroupV1 | BackEnd::NotNeeded => return Ok(Box::new(NotNeeded)),
     };

@@ -9,6 +9,7 @@ mod root_override;
 mod self_test;
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 
 pub use choose::{ChooseError, PassedOver};
 pub use error::{BackEndError, GrantError};
@@ -57,8 +58,25 @@ trait Granting: fmt::Debug + Send + Sync {
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError>;
     /// Gives again what somebody has taken, who has written a cgroup's rules anew.
     fn reapply(&self) -> Result<(), GrantError>;
+    /// What keeps the grants when this process is gone; `None` where nothing can.
+    fn lasting(&self) -> Option<Lasting<'_>> {
+        None
+    }
+    /// Takes back what an earlier process granted and this one did not, and says how many that were.
+    fn forget_inherited(&self) -> Result<usize, GrantError> {
+        Ok(0)
+    }
     /// How many grants there are.
     fn count(&self) -> Result<usize, GrantError>;
+}
+
+/// What keeps grants: as long as both are open somewhere they hold, whoever made them.
+#[derive(Debug, Clone, Copy)]
+pub struct Lasting<'a> {
+    /// The grants, to be given to [`Grants::resume`].
+    pub map: BorrowedFd<'a>,
+    /// The program's place at the root.
+    pub link: BorrowedFd<'a>,
 }
 
 /// The grants of this host: the back-ends that work here.
@@ -166,6 +184,23 @@ impl Grants {
             result = result.and(back_end.reapply());
         }
         result
+    }
+
+    /// What keeps the grants when this process is gone, where something can (the root override): a duplicate of both
+    /// descriptors in another process. Only devices that outlive this process too are to be granted then: the number of
+    /// one that is gone may be a keyboard's next.
+    pub fn lasting(&self) -> Option<Lasting<'_>> {
+        self.v2.as_ref().and_then(|v2| v2.lasting())
+    }
+
+    /// After [`Grants::resume`]: takes back what the earlier process granted and this one did not, and says how many
+    /// grants that were.
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::List`].
+    pub fn forget_inherited(&self) -> Result<usize, GrantError> {
+        self.granting().map(|back_end| back_end.forget_inherited()).sum()
     }
 
     /// Whether grants can be lost so: see [`Grants::reapply`].

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{BackEnd, BackEndError, GrantError, Granting};
+use super::{BackEnd, BackEndError, GrantError, Granting, Lasting};
 use crate::access::{Access, Devices};
 use crate::cgroup::Cgroup;
 use crate::program::{MAX_DEPTH, Reach, copied, override_program};
@@ -28,7 +28,7 @@ pub(super) struct RootOverride {
     capacity: u32,
     reach: Reach,
     holders: Mutex<HashMap<u64, Holder>>,
-    _link: OwnedFd,
+    link: OwnedFd,
 }
 
 /// A cgroup with grants.
@@ -41,26 +41,40 @@ struct Holder {
     devices: HashSet<Devices>,
 }
 
+/// The link by which the program holds at the root.
+fn attach_program(root: &Cgroup, map: &GrantMap, reach: Reach) -> Result<OwnedFd, BackEndError> {
+    let insns = override_program(map.fd().as_raw_fd(), reach);
+    let program = bpf::load_device_program(&insns, NAME)
+        .map_err(|source| BackEndError::LoadProgram { since: "5.18", source })?;
+    bpf::link_device_program(root.as_fd(), program.as_fd())
+        .map_err(|source| BackEndError::Attach { root: root.path().to_owned(), source })
+}
+
 impl RootOverride {
     /// Loads the program and attaches it to `root`.
-    pub(super) fn attach(root: &Cgroup, capacity: u32) -> Result<Self, BackEndError> {
+    ///
+    /// The map is that of an earlier process, if there is one: what is granted there holds on.
+    pub(super) fn attach(
+        root: &Cgroup,
+        capacity: u32,
+        map: Option<GrantMap>,
+    ) -> Result<Self, BackEndError> {
+        let map = match map {
+            Some(map) => map,
+            None => GrantMap::create(capacity).map_err(BackEndError::CreateMap)?,
+        };
         // Linux 5.18 to 6.0 know no ancestors in a device program.
-        match Self::attach_with(root, capacity, Reach::Ancestors) {
+        let (reach, link) = match attach_program(root, &map, Reach::Ancestors) {
             Err(BackEndError::LoadProgram { .. }) => {
-                Self::attach_with(root, capacity, Reach::Exact)
+                (Reach::Exact, attach_program(root, &map, Reach::Exact)?)
             }
-            done => done,
-        }
+            attached => (Reach::Ancestors, attached?),
+        };
+        Ok(Self::with(map, capacity, reach, link))
     }
 
-    fn attach_with(root: &Cgroup, capacity: u32, reach: Reach) -> Result<Self, BackEndError> {
-        let map = GrantMap::create(capacity).map_err(BackEndError::CreateMap)?;
-        let insns = override_program(map.fd().as_raw_fd(), reach);
-        let program = bpf::load_device_program(&insns, NAME)
-            .map_err(|source| BackEndError::LoadProgram { since: "5.18", source })?;
-        let link = bpf::link_device_program(root.as_fd(), program.as_fd())
-            .map_err(|source| BackEndError::Attach { root: root.path().to_owned(), source })?;
-        Ok(Self { map, capacity, reach, holders: Mutex::default(), _link: link })
+    fn with(map: GrantMap, capacity: u32, reach: Reach, link: OwnedFd) -> Self {
+        Self { map, capacity, reach, holders: Mutex::default(), link }
     }
 
     fn holders(&self) -> MutexGuard<'_, HashMap<u64, Holder>> {
@@ -125,7 +139,10 @@ impl RootOverride {
         cgroup: &Cgroup,
         devices: Devices,
     ) -> Result<(), GrantError> {
-        let Some(holder) = holders.get_mut(&cgroup.id()) else { return Ok(()) };
+        let Some(holder) = holders.get_mut(&cgroup.id()) else {
+            // What an earlier process granted.
+            return self.remove(cgroup, &GrantKey::new(cgroup.id(), devices));
+        };
         for &id in &holder.ids {
             self.remove(cgroup, &GrantKey::new(id, devices))?;
         }
@@ -190,6 +207,31 @@ impl Granting for RootOverride {
         Ok(())
     }
 
+    fn lasting(&self) -> Option<Lasting<'_>> {
+        Some(Lasting { map: self.map.fd(), link: self.link.as_fd() })
+    }
+
+    fn forget_inherited(&self) -> Result<usize, GrantError> {
+        let holders = self.holders();
+        let is_held = |key: &GrantKey| {
+            holders.values().any(|holder| {
+                holder.ids.contains(&key.cgroup)
+                    && holder
+                        .devices
+                        .iter()
+                        .any(|device| GrantKey::new(key.cgroup, *device) == *key)
+            })
+        };
+        let mut count = 0;
+        for key in self.map.keys().map_err(GrantError::List)? {
+            if !is_held(&key) {
+                self.map.remove(&key).map_err(GrantError::List)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     fn count(&self) -> Result<usize, GrantError> {
         self.map.keys().map(|keys| keys.len()).map_err(GrantError::List)
     }
@@ -207,7 +249,7 @@ mod tests {
     fn a_full_map_is_an_error_and_older_grants_stay() {
         let Some(_alone) = alone() else { return };
         let root = Cgroup::root().unwrap();
-        let grants = RootOverride::attach(&root, 2).unwrap();
+        let grants = RootOverride::attach(&root, 2, None).unwrap();
         let scratch = Scratch::refusing(BackEnd::RootOverride, "full");
         let nodes = Nodes::new();
         let [one, two, three] = [1, 2, 3].map(|minor| Device::char(PAD.major, minor));
@@ -226,7 +268,7 @@ mod tests {
     #[test]
     fn a_grant_reaches_as_deep_as_is_said_and_what_lies_deeper_is_refused() {
         let Some(_alone) = alone() else { return };
-        let grants = RootOverride::attach(&Cgroup::root().unwrap(), 16).unwrap();
+        let grants = RootOverride::attach(&Cgroup::root().unwrap(), 16, None).unwrap();
         let scratch = Scratch::refusing(BackEnd::RootOverride, "deep");
         let nodes = Nodes::new();
         let mut levels = vec![scratch.0.reopen().unwrap()];
@@ -248,7 +290,9 @@ mod tests {
     fn without_ancestors_the_cgroups_below_are_listed_at_the_grant() {
         let Some(_alone) = alone() else { return };
         let root = Cgroup::root().unwrap();
-        let grants = RootOverride::attach_with(&root, 16, Reach::Exact).unwrap();
+        let map = GrantMap::create(16).unwrap();
+        let link = attach_program(&root, &map, Reach::Exact).unwrap();
+        let grants = RootOverride::with(map, 16, Reach::Exact, link);
         let scratch = Scratch::refusing(BackEnd::RootOverride, "exact");
         let nodes = Nodes::new();
         let below = Scratch::below(&scratch.0, "below");
@@ -263,11 +307,51 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_process_granted_holds_on_until_it_is_taken_back() {
+        let Some(_alone) = alone() else { return };
+        let root = Cgroup::root().unwrap();
+        let earlier = RootOverride::attach(&root, 16, None).unwrap();
+        let scratch = Scratch::refusing(BackEnd::RootOverride, "lasting");
+        let nodes = Nodes::new();
+        let other = Device::char(PAD.major, PAD.minor + 1);
+        earlier.grant(&scratch.0, PAD.into(), RW).unwrap();
+        earlier.grant(&scratch.0, other.into(), RW).unwrap();
+        let lasting = earlier.lasting().unwrap();
+        let duplicates = [lasting.map, lasting.link].map(|fd| fd.try_clone_to_owned().unwrap());
+        drop(earlier);
+        assert!(nodes.may_use(&scratch.0, PAD), "with no process of ours");
+
+        let [map, link] = duplicates;
+        let map = GrantMap::adopt(map, 16).unwrap();
+        let next = RootOverride::attach(&root, 16, Some(map)).unwrap();
+        drop(link);
+        assert!(nodes.may_use(&scratch.0, PAD) && nodes.may_use(&scratch.0, other));
+        // What is granted again is kept, and what was granted before can be taken back.
+        next.grant(&scratch.0, PAD.into(), RW).unwrap();
+        assert_eq!(next.forget_inherited().unwrap(), 1);
+        assert!(nodes.may_use(&scratch.0, PAD) && !nodes.may_use(&scratch.0, other));
+        next.revoke(&scratch.0, PAD.into()).unwrap();
+        assert!(!nodes.may_use(&scratch.0, PAD));
+    }
+
+    #[test]
+    fn only_a_map_of_grants_is_taken_over() {
+        let Some(_alone) = alone() else { return };
+        let map = || GrantMap::create(16).unwrap().fd().try_clone_to_owned().unwrap();
+        assert!(GrantMap::adopt(map(), 16).is_some());
+        assert!(GrantMap::adopt(map(), 32).is_none(), "of another size");
+        let slot = bpf::ProgramSlot::create().unwrap().fd().try_clone_to_owned().unwrap();
+        assert!(GrantMap::adopt(slot, 1).is_none(), "a map of another kind");
+        let file = std::fs::File::open("/dev/null").unwrap().into();
+        assert!(GrantMap::adopt(file, 16).is_none(), "no map");
+    }
+
+    #[test]
     fn a_map_without_its_program_does_not_pass_the_self_test() {
         let Some(_alone) = alone() else { return };
         let root = Cgroup::root().unwrap();
-        let mut grants = RootOverride::attach(&root, 16).unwrap();
-        grants._link = std::fs::File::open("/dev/null").unwrap().into();
+        let mut grants = RootOverride::attach(&root, 16, None).unwrap();
+        grants.link = std::fs::File::open("/dev/null").unwrap().into();
         let error = crate::grants::self_test::self_test(&root, &grants).unwrap_err();
         let expected =
             matches!(error, crate::grants::SelfTestError::Unexpected { when: "while granted", .. });

@@ -1,9 +1,10 @@
 //! The staged directories of one session.
 
-use std::fs::{self, Permissions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirEntry, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, lchown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,6 +54,15 @@ pub struct Cleared {
     pub records: usize,
     /// Entries in the index of tags.
     pub tags: usize,
+}
+
+/// What stays in a session's directories when the rest is cleared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Nodes, by their paths below `/dev`, with their devices: one of another device does not stay.
+    pub nodes: BTreeMap<String, Device>,
+    /// Records and entries in the index of tags, by the names of their files.
+    pub records: BTreeSet<String>,
 }
 
 /// What containers see.
@@ -194,32 +204,41 @@ impl SessionDir {
     ///
     /// [`StagingError::Remove`].
     pub fn clear(&self) -> Result<Cleared, StagingError> {
-        Ok(Cleared {
-            nodes: self.empty(".new")? + self.empty("input")? + self.empty("dev")?,
-            records: self.empty("udev/data")?,
-            tags: self.empty("udev/tags")?,
-        })
+        self.clear_but(&Kept::default())
     }
 
-    /// Removes what is in a directory, and says how many files that were.
-    fn empty(&self, directory: &str) -> Result<usize, StagingError> {
-        let directory = self.path.join(directory);
-        let mut count = 0;
-        for entry in fs::read_dir(&directory).map_err(remove(&directory))? {
-            let entry = entry.map_err(remove(&directory))?.path();
-            let removed = match fs::symlink_metadata(&entry) {
-                Ok(metadata) if metadata.is_dir() => {
-                    count += fs::read_dir(&entry).map_err(remove(&entry))?.count();
-                    fs::remove_dir_all(&entry)
-                }
-                _ => {
-                    count += 1;
-                    fs::remove_file(&entry)
-                }
+    /// The same, but for what is kept. To a watcher in the container that stays as it is.
+    pub(super) fn clear_but(&self, kept: &Kept) -> Result<Cleared, StagingError> {
+        let is_kept = |prefix: &str, entry: &DirEntry| {
+            let name = entry.file_name();
+            let device = name.to_str().and_then(|name| kept.nodes.get(&format!("{prefix}{name}")));
+            let number = |device: &Device| makedev(device.major, device.minor);
+            let is_it = |metadata: Metadata| {
+                device.is_some_and(|device| {
+                    metadata.file_type().is_char_device() && number(device) == metadata.rdev()
+                })
             };
-            removed.map_err(remove(&entry))?;
+            entry.metadata().is_ok_and(is_it)
+        };
+        let is_record = |entry: &DirEntry| {
+            entry.file_name().to_str().is_some_and(|name| kept.records.contains(name))
+        };
+        let mut tags = 0;
+        let tag_dirs = self.path.join("udev/tags");
+        for tag in fs::read_dir(&tag_dirs).map_err(remove(&tag_dirs))? {
+            let tag = tag.map_err(remove(&tag_dirs))?.path();
+            tags += empty(&tag, is_record)?;
+            match fs::remove_dir(&tag) {
+                Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                    return Err(remove(&tag)(error));
+                }
+                _ => {}
+            }
         }
-        Ok(count)
+        let nodes = empty(&self.path.join(".new"), |_| false)?
+            + empty(&self.path.join("input"), |entry| is_kept("input/", entry))?
+            + empty(&self.path.join("dev"), |entry| is_kept("", entry))?;
+        Ok(Cleared { nodes, records: empty(&self.path.join("udev/data"), is_record)?, tags })
     }
 
     /// Starts over, on a file system of its own. A process of a container that the session has left, and that holds the
@@ -266,4 +285,19 @@ impl SessionDir {
 fn open_directory(path: &Path) -> Result<OwnedFd, StagingError> {
     openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| StagingError::Prepare { path: path.to_owned(), source: errno.into() })
+}
+
+/// Removes what is in a directory, but for what is kept, and says how many files that were.
+fn empty(directory: &Path, is_kept: impl Fn(&DirEntry) -> bool) -> Result<usize, StagingError> {
+    let mut count = 0;
+    for entry in fs::read_dir(directory).map_err(remove(directory))? {
+        let entry = entry.map_err(remove(directory))?;
+        if is_kept(&entry) {
+            continue;
+        }
+        let path = entry.path();
+        fs::remove_file(&path).map_err(remove(&path))?;
+        count += 1;
+    }
+    Ok(count)
 }

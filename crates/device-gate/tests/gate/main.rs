@@ -8,6 +8,7 @@ mod staging;
 mod stand_in;
 mod starting;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::process::{Command, Stdio};
@@ -44,7 +45,8 @@ struct Stage {
 impl Stage {
     fn mount() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let staging = Some(Staging::mount(&directory.path().join("stage")).unwrap());
+        let staging =
+            Some(Staging::mount(&directory.path().join("stage"), &BTreeMap::new()).unwrap());
         Self { staging, directory }
     }
 

@@ -1,8 +1,10 @@
 //! The staging file system on the host.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
-use device_gate::{Device, Staging, StagingError};
+use device_gate::{Device, Kept, Staging, StagingError};
 
 use crate::{NULL, Stage, place, skip};
 
@@ -35,9 +37,9 @@ fn a_second_mount_takes_over_and_clears_what_was_left() {
     fs::write(session.udev_path().join("data/c1:3"), "V:1\n").unwrap();
     fs::create_dir(session.udev_path().join("tags/seat")).unwrap();
     let path = stage.directory.path().join("stage");
-    assert!(matches!(Staging::mount(&path), Err(StagingError::InUse { .. })));
+    assert!(matches!(Staging::mount(&path, &BTreeMap::new()), Err(StagingError::InUse { .. })));
     drop(stage.staging.take());
-    let again = Staging::mount(&path).unwrap();
+    let again = Staging::mount(&path, &BTreeMap::new()).unwrap();
     assert_eq!(again.sessions().unwrap(), ["s"]);
     for directory in ["input", "dev", "udev/data", "udev/tags"] {
         let directory = stage.directory.path().join("stage/s").join(directory);
@@ -60,4 +62,42 @@ fn what_an_engine_makes_in_place_of_a_session_goes_with_the_next_one() {
     assert!(!session.is_inherited());
     session.delete().unwrap();
     assert!(!path.exists());
+}
+
+#[test]
+fn what_is_kept_stays_as_it_is_and_the_rest_is_cleared() {
+    if skip() {
+        return;
+    }
+    let mut stage = Stage::mount();
+    let session = stage.session();
+    place(&session, NULL).unwrap();
+    let udev = session.udev_path();
+    for tag in ["seat", "uaccess"] {
+        fs::create_dir(udev.join("tags").join(tag)).unwrap();
+    }
+    for file in ["data/c1:3", "data/c1:5", "tags/seat/c1:3", "tags/uaccess/c1:5"] {
+        fs::write(udev.join(file), "V:1\n").unwrap();
+    }
+    let node = session.input_path().join("null");
+    let inode = fs::metadata(&node).unwrap().ino();
+    drop(stage.staging.take());
+
+    let path = stage.directory.path().join("stage");
+    let nodes = [("input/null".to_owned(), NULL)].into();
+    let kept = Kept { nodes, records: ["c1:3".to_owned()].into() };
+    let again = Staging::mount(&path, &[("s".to_owned(), kept.clone())].into()).unwrap();
+    assert_eq!(fs::metadata(&node).unwrap().ino(), inode);
+    assert!(udev.join("data/c1:3").exists() && udev.join("tags/seat/c1:3").exists());
+    assert!(!udev.join("data/c1:5").exists() && !udev.join("tags/uaccess").exists());
+    again.forget("s", &kept).unwrap();
+    assert!(!node.exists() && !udev.join("data/c1:3").exists());
+    drop(again);
+
+    // A node of another device is not the one that is kept.
+    place(&session, NULL).unwrap();
+    let nodes = [("input/null".to_owned(), Device::char(1, 5))].into();
+    let kept = Kept { nodes, ..Kept::default() };
+    stage.staging = Some(Staging::mount(&path, &[("s".to_owned(), kept)].into()).unwrap());
+    assert!(!node.exists());
 }

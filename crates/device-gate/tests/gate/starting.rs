@@ -1,6 +1,7 @@
 //! A container that is being started: as runc and crun have it at the hook createRuntime, made with unshare(1) and
 //! pivot_root(8). Needs root; the runtimes themselves are end-to-end tests of the product.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -86,7 +87,7 @@ impl Drop for Starting {
 
 fn with_stage<T>(work: impl FnOnce(&Staging) -> T) -> T {
     let directory = tempfile::tempdir().unwrap();
-    let staging = Staging::mount(&directory.path().join("stage")).unwrap();
+    let staging = Staging::mount(&directory.path().join("stage"), &BTreeMap::new()).unwrap();
     let result = work(&staging);
     staging.unmount().unwrap();
     result

@@ -122,7 +122,8 @@ impl Model {
     }
 
     /// Its report descriptor; assets/hid/README.md says where it is from.
-    pub(crate) const fn descriptor(self) -> &'static [u8] {
+    #[must_use]
+    pub const fn descriptor(self) -> &'static [u8] {
         match self {
             Self::DualSense => include_bytes!("../../assets/hid/dualsense-usb.bin"),
             Self::DualSenseBluetooth => include_bytes!("../../assets/hid/dualsense-bt.bin"),

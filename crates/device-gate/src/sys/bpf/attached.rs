@@ -92,8 +92,7 @@ pub(crate) fn program_info(program: BorrowedFd<'_>) -> io::Result<ProgramInfo> {
         ..RawProgramInfo::default()
     };
     object_info(program, &mut info)?;
-    let name = info.name.split(|&byte| byte == 0).next().unwrap_or_default();
-    Ok(ProgramInfo { id: info.id, name: String::from_utf8_lossy(name).into_owned(), insns })
+    Ok(ProgramInfo { id: info.id, name: text(&info.name), insns })
 }
 
 /// `struct bpf_link_info` of a cgroup's link.
@@ -107,6 +106,45 @@ struct RawLinkInfo {
     cgroup: u64,
     attach_type: u32,
     pad_too: u32,
+}
+
+/// What is known of a map.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MapInfo {
+    pub(crate) kind: u32,
+    pub(crate) key_size: u32,
+    pub(crate) value_size: u32,
+    pub(crate) max_entries: u32,
+    pub(crate) flags: u32,
+    pub(crate) name: String,
+}
+
+/// `struct bpf_map_info` up to the name.
+#[repr(C)]
+#[derive(Default)]
+struct RawMapInfo {
+    kind: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
+/// Asks for what a map is. An error with `EINVAL` when the descriptor is none of BPF.
+pub(crate) fn map_info(map: BorrowedFd<'_>) -> io::Result<MapInfo> {
+    let mut info = RawMapInfo::default();
+    object_info(map, &mut info)?;
+    let RawMapInfo { kind, key_size, value_size, max_entries, flags, .. } = info;
+    let name = text(&info.name);
+    Ok(MapInfo { kind, key_size, value_size, max_entries, flags, name })
+}
+
+/// A name that ends with a NUL.
+fn text(name: &[u8; 16]) -> String {
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
 }
 
 /// The link by which a program is attached to a cgroup, if it is by one.
@@ -136,7 +174,7 @@ pub(crate) fn device_link(cgroup: u64, program: u32) -> io::Result<Option<OwnedF
     }
 }
 
-/// `T` must be one of the two `repr(C)` structures above, whose pointers are null or valid.
+/// `T` must be one of the `repr(C)` structures above, whose pointers are null or valid.
 fn object_info<T>(object: BorrowedFd<'_>, info: &mut T) -> io::Result<()> {
     let length = u32::try_from(size_of::<T>()).map_err(io::Error::other)?;
     let mut attr = Attr::new().fd(0, object).u32(4, length);

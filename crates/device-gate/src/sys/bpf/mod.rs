@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub(crate) use attached::{
-    Attached, ProgramInfo, device_link, device_programs, program_by_id, program_info,
-    replace_device_program, replace_linked_program,
+    Attached, MapInfo, ProgramInfo, device_link, device_programs, map_info, program_by_id,
+    program_info, replace_device_program, replace_linked_program,
 };
 
 use crate::access::Devices;
@@ -132,6 +132,8 @@ impl GrantKey {
 /// Sizes as the map is made with.
 const KEY_SIZE: u32 = 24;
 const VALUE_SIZE: u32 = 4;
+/// For `bpftool map`.
+const MAP_NAME: &str = "hotseat_grants";
 const _: () = assert!(size_of::<GrantKey>() == KEY_SIZE as usize);
 
 /// The grants map: [`GrantKey`] to access bits.
@@ -146,9 +148,23 @@ impl GrantMap {
             .u32(8, VALUE_SIZE)
             .u32(12, max_entries)
             .u32(16, BPF_F_NO_PREALLOC)
-            .name(28, "hotseat_grants");
+            .name(28, MAP_NAME);
         // SAFETY: BPF_MAP_CREATE reads no pointer that is set here.
         unsafe { bpf_fd(BPF_MAP_CREATE, &mut attr) }.map(Self)
+    }
+
+    /// The map of an earlier process, if it is one of grants of this size.
+    pub(crate) fn adopt(map: OwnedFd, max_entries: u32) -> Option<Self> {
+        let info = map_info(map.as_fd()).ok()?;
+        let expected = MapInfo {
+            kind: BPF_MAP_TYPE_HASH,
+            key_size: KEY_SIZE,
+            value_size: VALUE_SIZE,
+            max_entries,
+            flags: BPF_F_NO_PREALLOC,
+            name: MAP_NAME.to_owned(),
+        };
+        (info == expected).then_some(Self(map))
     }
 
     pub(crate) fn insert(&self, key: &GrantKey, access: u32) -> io::Result<()> {

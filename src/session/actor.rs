@@ -4,7 +4,7 @@
 //! time, on a blocking thread, and takes the session's state along; meanwhile the actor goes on listening, so that a plug
 //! that is withdrawn before its turn never happens. What changes the session's container waits for the step under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 use std::os::fd::OwnedFd;
@@ -51,6 +51,8 @@ pub(super) struct Actor {
     state: Option<State>,
     step: Option<Step>,
     plan: Plan<Spec>,
+    /// Slots of which the journal has what they should have, whatever becomes of a plug.
+    declared: BTreeSet<u8>,
     callers: Callers,
     failures: Failures,
     /// Devices that the kernel is closing, by their last slot.
@@ -78,6 +80,7 @@ impl Actor {
             state: Some(state),
             step: None,
             plan,
+            declared: BTreeSet::new(),
             callers: Callers::default(),
             failures: Failures::new(),
             closings: BTreeMap::new(),
@@ -109,7 +112,7 @@ impl Actor {
             if self.state.is_none() && self.step.is_none() {
                 return;
             }
-            self.answer();
+            self.answer().await;
         }
         // Nobody knows the session any more.
         self.finish().await;
@@ -209,29 +212,35 @@ impl Actor {
     }
 
     /// Shows what the session is now, and answers who waited for that.
-    fn answer(&mut self) {
-        let (plan, failures) = (&mut self.plan, &mut self.failures);
-        failures.retain(|&slot, _| plan.wants(slot).is_some());
-        if let Some(state) = &self.state {
-            self.publish.send_replace(Session::of(state, plan, failures));
-        }
+    async fn answer(&mut self) {
+        self.failures.retain(|&slot, _| self.plan.wants(slot).is_some());
+        self.show();
         let view = self.publish.borrow().clone();
-        if self.callers.answer(plan, failures, &view)
-            && let Some(state) = &self.state
-        {
-            self.publish.send_replace(Session::of(state, plan, failures));
+        let (plan, failures) = (&mut self.plan, &mut self.failures);
+        let withdrawn = self.callers.answer(plan, &self.declared, failures, &view);
+        if !withdrawn.is_empty() {
+            self.show();
+        }
+        for slot in withdrawn {
+            // The plug itself may have been noted as done: it was, and then the container ended.
+            self.withdrawn(slot).await;
+        }
+    }
+
+    fn show(&self) {
+        if let Some(state) = &self.state {
+            self.publish.send_replace(Session::of(state, &self.plan, &self.failures));
         }
     }
 
     /// A caller that no longer waits for its answer is no reason not to act.
     async fn serve(&mut self, request: Request) {
         match request {
-            Request::Attach { reference, container, settle, reply } => {
+            Request::Attach { reference, container, reply } => {
                 let attached = self.attach(reference, container).await;
                 match counted("attach", attached) {
-                    Ok(is_new) if settle => self.callers.attach(is_new, reply),
                     Ok(is_new) => {
-                        self.answer();
+                        self.answer().await;
                         let _ = reply.send(Ok((self.publish.borrow().clone(), is_new)));
                     }
                     Err(error) => {
@@ -239,16 +248,23 @@ impl Actor {
                     }
                 }
             }
+            Request::Settled(reply) => self.callers.settled(reply),
             Request::Move { reference, container, reply } => {
                 let moved = self.hand_off(reference, container).await;
-                self.answer();
+                self.answer().await;
                 let view = self.publish.borrow().clone();
                 let _ = reply.send(counted("move", moved.map(|()| view)));
             }
             Request::Plug { slot, spec, reply } => self.plug(slot, spec, reply),
             Request::Declare { slot, spec, client, reply } => {
                 match self.declare(slot, spec, client).await {
-                    Ok(number) => self.callers.declare(slot, number, reply),
+                    Ok(number) => {
+                        // Its loss may have been heard of before.
+                        if let Some(client) = client.filter(|_| reply.is_closed()) {
+                            self.plan.client_lost(client, Instant::now() + self.grace);
+                        }
+                        self.callers.declare(slot, number, reply);
+                    }
                     Err(error) => {
                         let _ = reply.send(counted("plug", Err(error)));
                     }
@@ -256,6 +272,7 @@ impl Actor {
             }
             Request::BringBack { devices, reply } => {
                 let gone = ClientId::new();
+                self.declared.extend(devices.keys());
                 for (slot, (spec, of_client)) in devices {
                     self.plan.want(slot, spec, of_client.then_some(gone));
                 }
@@ -322,27 +339,24 @@ impl Actor {
         client: Option<ClientId>,
     ) -> Result<Number, Error> {
         in_range(slot)?;
-        let known = spec.known();
-        let before = self.plan.declaration(slot).map(|(spec, of_client)| (spec.known(), of_client));
-        let number = self.plan.want(slot, spec, client);
-        let of_client = self.plan.declaration(slot).is_some_and(|(_, of_client)| of_client);
-        if before == Some((known.clone(), of_client)) {
-            return Ok(number);
+        let before = self.plan.declaration(slot).filter(|(same, _)| **same == spec);
+        // As the plan sees it: what was declared for good does not go with a client that says the same.
+        let of_client = client.is_some() && before.is_none_or(|(_, of_client)| of_client);
+        let is_noted = before.is_some_and(|(_, was_of_client)| was_of_client == of_client);
+        if !is_noted || !self.declared.contains(&slot) {
+            let known = spec.known();
+            let note = move |journal: &Journal, session: &str| {
+                journal.declared(session, slot, known, of_client)
+            };
+            self.note(note).await.map_err(Error::Journal)?;
+            self.declared.insert(slot);
         }
-        let note = move |journal: &Journal, session: &str| {
-            journal.declared(session, slot, known, of_client)
-        };
-        match self.note(note).await {
-            Ok(()) => Ok(number),
-            Err(error) => {
-                self.plan.unwant(slot);
-                Err(Error::Journal(error))
-            }
-        }
+        Ok(self.plan.want(slot, spec, client))
     }
 
     /// A slot is to be empty. A journal that cannot be written does not keep a device plugged.
     async fn withdrawn(&mut self, slot: u8) {
+        self.declared.remove(&slot);
         unplug::note(self.note(move |journal, session| journal.withdrawn(session, slot)).await);
     }
 
@@ -438,6 +452,11 @@ impl Actor {
                 hand_off::hand_off(engine, state, reference, container, &devices)
             })
             .await;
+        let has_door = self.state.as_ref().is_some_and(|state| state.door.is_some());
+        let is_as_before = !matches!(moved, Ok(()) | Err(Error::NotMoved { .. }));
+        if is_as_before && has_door == self.plan.is_open() {
+            return moved;
+        }
         if moved.is_ok() {
             info!(session = self.name, to, "moved");
         }

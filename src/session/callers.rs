@@ -1,6 +1,6 @@
 //! Who waits for the session to become what it was asked to be, and what they are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vinput::Closing;
@@ -21,7 +21,7 @@ pub(super) struct Callers {
     plugs: Vec<(u8, Number, Reply<Device>)>,
     declarations: Vec<(u8, Number, Reply<Declared>)>,
     unplugs: Vec<(u8, Reply<Option<Closing>>)>,
-    attaches: Vec<(bool, Reply<(Session, bool)>)>,
+    settled: Vec<Reply<Session>>,
 }
 
 impl Callers {
@@ -40,9 +40,9 @@ impl Callers {
         self.unplugs.push((slot, reply));
     }
 
-    /// Waits until nothing is left to do. Its container `is_new` to the session.
-    pub(super) fn attach(&mut self, is_new: bool, reply: Reply<(Session, bool)>) {
-        self.attaches.push((is_new, reply));
+    /// Waits until nothing is left to do.
+    pub(super) fn settled(&mut self, reply: Reply<Session>) {
+        self.settled.push(reply);
     }
 
     /// Tells the caller who waits for the end of a slot's device how that went. Without one the outcome comes back.
@@ -62,14 +62,15 @@ impl Callers {
     }
 
     /// Answers everyone whose wish has come true, or will not. What failed for a caller who wanted it now is withdrawn
-    /// from the plan. Says whether anything was.
+    /// from the plan, unless it is `declared` too. Returns the slots of those.
     pub(super) fn answer(
         &mut self,
         plan: &mut Plan<Spec>,
+        declared: &BTreeSet<u8>,
         failures: &mut Failures,
         view: &Session,
-    ) -> bool {
-        let mut withdrawn = false;
+    ) -> Vec<u8> {
+        let mut withdrawn = Vec::new();
         let no_container = || Error::NoContainer { session: view.name.clone() };
         for (slot, number, reply) in std::mem::take(&mut self.plugs) {
             let result = match plan.verdict(slot, number) {
@@ -82,10 +83,10 @@ impl Callers {
                     continue;
                 }
             };
-            if result.is_err() && plan.is_current(slot, number) {
+            if result.is_err() && plan.is_current(slot, number) && !declared.contains(&slot) {
                 plan.unwant(slot);
                 failures.remove(&slot);
-                withdrawn = true;
+                withdrawn.push(slot);
             }
             let _ = reply.send(counted("plug", result));
         }
@@ -110,8 +111,8 @@ impl Callers {
             }
         }
         if plan.is_settled() {
-            for (is_new, reply) in self.attaches.drain(..) {
-                let _ = reply.send(Ok((view.clone(), is_new)));
+            for reply in self.settled.drain(..) {
+                let _ = reply.send(Ok(view.clone()));
             }
         }
         withdrawn

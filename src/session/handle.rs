@@ -24,13 +24,9 @@ const MAILBOX: usize = 32;
 #[derive(Debug)]
 pub(super) enum Request {
     /// While there is no other container. Answered with whether it was not attached already.
-    Attach {
-        reference: ContainerRef,
-        container: Container,
-        /// Whether the answer waits until what the session should have is plugged, or cannot be.
-        settle: bool,
-        reply: Reply<(Session, bool)>,
-    },
+    Attach { reference: ContainerRef, container: Container, reply: Reply<(Session, bool)> },
+    /// Any time. Answered when all that the session should have is plugged, or cannot be.
+    Settled(Reply<Session>),
     /// Any time.
     Move { reference: ContainerRef, container: Container, reply: Reply<Session> },
     /// While the container runs. Nothing is left of a device that cannot be plugged now.

@@ -91,26 +91,31 @@ impl Sessions {
         if !sandbox::is_name(name) {
             return Err(Error::SessionName { name: name.to_owned() });
         }
-        let reference = container.map(str::parse).transpose().map_err(Error::Reference)?;
+        let reference = container.map(str::parse::<ContainerRef>).transpose();
+        let reference = reference.map_err(Error::Reference)?;
         let handle = self.start(name, grace).await?;
         let added = async {
             self.write_cdi(name).await?;
             fault::point("add.cdi");
             match reference {
-                Some(reference) => self.attach_to(&handle, reference).await,
-                None => Ok(handle.view()),
+                Some(reference) => {
+                    let container = reference.open(&self.engine.config()).await;
+                    let container = container.map_err(Error::Resolve)?;
+                    attach_opened(&handle, reference, container).await.map(drop)
+                }
+                None => Ok(()),
             }
         };
-        match added.await {
-            Ok(session) => {
-                self.note_added(name).await;
-                Ok(session)
-            }
-            Err(error) => {
-                // A session that was to have a container and got none is no session.
-                self.remove_unused(name, &handle).await?;
-                Err(error)
-            }
+        let added = added.await;
+        self.end_adding(name, &handle, added.is_ok()).await;
+        added?;
+        handle.ask(Request::Settled).await
+    }
+
+    /// A session is there with its container, or is no session; unless somebody else has used it meanwhile.
+    async fn end_adding(&self, name: &str, handle: &Handle, is_added: bool) {
+        if is_added || !self.remove_unused(name, handle).await {
+            self.note_added(name).await;
         }
     }
 
@@ -165,7 +170,8 @@ impl Sessions {
         let handle = self.start_with(&name, move |engine, name| make(engine, name, grace)).await?;
         handle.ask(|reply| Request::BringBack { devices, reply }).await?;
         let Some((reference, container)) = container else { return Ok(handle.view()) };
-        attach_opened(&handle, reference, container, true).await.map(|(session, _)| session)
+        attach_opened(&handle, reference, container).await?;
+        handle.ask(Request::Settled).await
     }
 
     /// Starts the session that `make` makes. One at a time: what is asked of other sessions meanwhile does not wait for
@@ -223,22 +229,20 @@ impl Sessions {
         let attached = match opened {
             Ok(container) => {
                 // The runtime waits for the answer; what is to be plugged follows.
-                let attached = attach_opened(&handle, reference, container, false).await;
-                attached.map(|(session, _)| session)
+                attach_opened(&handle, reference, container).await.map(|(session, _)| session)
             }
             Err(source) => Err(Error::Resolve(ResolveError::Container { reference, source })),
         };
-        match (&attached, added) {
-            (Ok(_), true) => self.note_added(name).await,
-            (Err(_), true) => self.remove_unused(name, &handle).await?,
-            (_, false) => {}
+        if added {
+            self.end_adding(name, &handle, attached.is_ok()).await;
         }
         attached
     }
 
     async fn attach_to(&self, handle: &Handle, reference: ContainerRef) -> Result<Session, Error> {
         let container = reference.open(&self.engine.config()).await.map_err(Error::Resolve)?;
-        attach_opened(handle, reference, container, true).await.map(|(session, _)| session)
+        attach_opened(handle, reference, container).await?;
+        handle.ask(Request::Settled).await
     }
 
     /// Attaches a session to a container that asks for it by its label; makes the session if it is not there. Says
@@ -258,13 +262,13 @@ impl Sessions {
             Err(Error::SessionExists { .. }) => (self.handle(name)?, false),
             Err(error) => return Err(error),
         };
-        let attached = attach_opened(&handle, reference, container, true).await;
-        match (&attached, made) {
-            (Ok(_), true) => self.note_added(name).await,
-            (Err(_), true) => self.remove_unused(name, &handle).await?,
-            (_, false) => {}
+        let attached = attach_opened(&handle, reference, container).await;
+        if made {
+            self.end_adding(name, &handle, attached.is_ok()).await;
         }
-        attached.map(|(_, is_new)| is_new)
+        let (_, is_new) = attached?;
+        handle.ask(Request::Settled).await?;
+        Ok(is_new)
     }
 
     /// Moves a session, with its devices, to another running container. Its kernel devices are made anew, so that
@@ -311,15 +315,22 @@ impl Sessions {
         removed
     }
 
-    /// Removes a session that was made for a container that could not be attached, if nobody else has used it since.
-    async fn remove_unused(&self, name: &str, handle: &Handle) -> Result<(), Error> {
-        if handle.ask(Request::RemoveUnused).await? {
-            let mut handles = self.handles();
-            if handles.get(name).is_some_and(|current| current.is(handle)) {
-                handles.remove(name);
+    /// Removes a session that was made for a container that could not be attached, if nobody else has used it since,
+    /// which it says.
+    async fn remove_unused(&self, name: &str, handle: &Handle) -> bool {
+        match handle.ask(Request::RemoveUnused).await {
+            Ok(false) => return false,
+            Ok(true) => {}
+            // It is gone all the same.
+            Err(error) => {
+                tracing::warn!(session = name, %error, "could not remove all of the session");
             }
         }
-        Ok(())
+        let mut handles = self.handles();
+        if handles.get(name).is_some_and(|current| current.is(handle)) {
+            handles.remove(name);
+        }
+        true
     }
 
     /// Removes every session; for the end of the daemon.
@@ -432,7 +443,6 @@ async fn attach_opened(
     handle: &Handle,
     reference: ContainerRef,
     container: Container,
-    settle: bool,
 ) -> Result<(Session, bool), Error> {
-    handle.ask(|reply| Request::Attach { reference, container, settle, reply }).await
+    handle.ask(|reply| Request::Attach { reference, container, reply }).await
 }

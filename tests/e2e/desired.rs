@@ -115,6 +115,30 @@ fn requests_that_come_together_make_one_device_or_none() {
 }
 
 #[test]
+fn a_move_that_is_refused_changes_nothing_of_what_is_asked_meanwhile() {
+    let daemon = Daemon::start();
+    let container = Container::start("refused");
+    let reference = container.reference();
+    daemon.hotseat(&["session", "add", "s", "--container", &reference]);
+    for _ in 0..4 {
+        assert_eq!(declare(&daemon, 0, "keyboard").0, 200);
+        std::thread::scope(|scope| {
+            // The first takes a while; the others wait for their turn.
+            scope.spawn(|| assert_eq!(declare(&daemon, 1, "dualsense").0, 200));
+            scope.spawn(|| daemon.call("DELETE", "/v1/sessions/s/devices/0", ""));
+            let body = json!({ "container": reference }).to_string();
+            let (status, problem) = daemon.call("POST", "/v1/sessions/s/move", &body);
+            assert_eq!(status, 409, "{problem}");
+        });
+        let session = daemon.json(&["session", "show", "s"]);
+        let slots = session["devices"].as_array().unwrap().iter().map(|device| &device["slot"]);
+        assert_eq!(slots.collect::<Vec<_>>(), [1], "{session}");
+        daemon.hotseat(&["unplug", "s", "1"]);
+        assert!(devices_of_hotseat().is_empty());
+    }
+}
+
+#[test]
 fn nothing_stays_pressed_when_a_client_is_gone_and_its_devices_wait_for_it() {
     let daemon = Daemon::start();
     let container = Container::start("client");

@@ -29,6 +29,8 @@ pub(crate) struct Kept {
     grace_ms: Option<u64>,
     /// The containers in which something of it may be.
     touched: Vec<Attached>,
+    /// The one that is being left.
+    left: Option<Attached>,
     /// What was begun and has not ended, the outermost first.
     under_way: Vec<Intent>,
     /// How it was before the move that is under way.
@@ -77,6 +79,10 @@ impl Book {
                 if let Some(kept) = self.sessions.get_mut(&session) {
                     kept.slots.remove(&slot);
                     kept.clients.remove(&slot);
+                    // Its plug may be under way, and is not to count when it ends.
+                    let is_its_plug =
+                        |intent: &Intent| matches!(intent, Intent::Plug(its, _) if *its == slot);
+                    kept.under_way.retain(|intent| !is_its_plug(intent));
                 }
             }
             Change::Lost { session } => {
@@ -172,7 +178,7 @@ impl Kept {
             }
             Intent::Move => self.before = Some(self.goal_now()),
             Intent::Attach(attached) => self.touch(attached.clone()),
-            Intent::Leave => self.container = None,
+            Intent::Leave => self.left = self.container.take(),
             // The one comes true with its end; the other was said before, and something else may have been since.
             Intent::Plug(..) | Intent::Unplug(_) => {}
         }
@@ -191,8 +197,15 @@ impl Kept {
                 self.container = None;
                 self.touched.retain(|touched| !touched.is(&attached.identity()));
             }
-            (Intent::Plug(slot, known), End::Done) => drop(self.slots.insert(slot, known)),
-            (Intent::Leave, End::Done) => self.touched.clear(),
+            // Something else may have been declared meanwhile.
+            (Intent::Plug(slot, known), End::Done) => {
+                self.slots.entry(slot).or_insert(known);
+            }
+            (Intent::Leave, End::Done) => {
+                let left = self.left.take();
+                self.touched
+                    .retain(|touched| !left.iter().any(|left| left.is(&touched.identity())));
+            }
             (Intent::Move, _) => self.before = None,
             _ => {}
         }

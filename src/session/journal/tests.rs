@@ -158,6 +158,34 @@ fn what_is_declared_is_to_be_whatever_becomes_of_it() {
 }
 
 #[test]
+fn what_is_said_while_a_plug_is_under_way_is_what_counts() {
+    let place = Place::new();
+    let (journal, goal) = playing(&place);
+    for slot in [0, 2] {
+        journal.withdrawn("s", slot).unwrap();
+        journal.intend("s", Intent::Plug(slot, known("mouse"))).unwrap();
+        journal.withdrawn("s", slot).unwrap();
+        journal.end("s", Operation::Plug, End::Done).unwrap();
+        assert!(!place.goal("s").unwrap().slots.contains_key(&slot), "{slot}");
+    }
+    journal.intend("s", Intent::Plug(0, known("mouse"))).unwrap();
+    journal.declared("s", 0, known("xbox-one"), false).unwrap();
+    journal.end("s", Operation::Plug, End::Done).unwrap();
+    assert_eq!(place.goal("s"), Some(goal));
+}
+
+#[test]
+fn a_container_that_could_not_be_cleaned_is_remembered() {
+    let place = Place::new();
+    let (journal, _) = playing(&place);
+    journal.intend("s", Intent::Leave).unwrap();
+    journal.end("s", Operation::Leave, End::Incomplete).unwrap();
+    journal.attach("s", 2);
+    journal.leave("s");
+    assert_eq!(place.read().sessions()["s"].touched(), [attached(1)]);
+}
+
+#[test]
 fn a_plug_may_begin_before_its_session_counts_as_added() {
     let place = Place::new();
     let journal = place.start();

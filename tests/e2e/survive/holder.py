@@ -20,7 +20,7 @@ def upload():
         if ecodes.EV_FF in device.capabilities():
             rumble = ff.EffectType(ff_rumble_effect=ff.Rumble(strong_magnitude=0x8000, weak_magnitude=0x4000))
             effect = ff.Effect(ecodes.FF_RUMBLE, -1, 0, ff.Trigger(0, 0), ff.Replay(2000, 0), rumble)
-            effects[device] = device.upload_effect(effect)
+            effects[device.path] = (device, device.upload_effect(effect))
     say("uploaded", len(effects))
 
 
@@ -33,7 +33,7 @@ while True:
             if word == "upload":
                 upload()
             elif word == "play":
-                for device, effect in effects.items():
+                for device, effect in effects.values():
                     device.write(ecodes.EV_FF, effect, 1)
                 say("played")
             else:

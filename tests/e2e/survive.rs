@@ -333,3 +333,23 @@ fn a_device_for_which_the_store_has_no_room_works_and_is_plugged_anew() {
     service.hotseat("send s 0 south=1");
     service.hotseat("session rm s");
 }
+
+#[test]
+fn a_device_that_the_daemon_dies_of_is_tried_twice_and_plugged_anew() {
+    let mut service = Service::start();
+    let container = Container::start("deadly");
+    service.hotseat(&format!("session add s --container {}", container.reference()));
+    service.hotseat("plug s xbox-one --slot 0");
+    let before = devices_of_hotseat();
+    fs::write(service.path("fault"), "recover.taken-over:kill").unwrap();
+    service.kill();
+    service.journal.expect("the daemon ended 2 times when it took it over");
+    fs::remove_file(service.path("fault")).unwrap();
+    service.journal.expect("ready");
+    let nodes: Vec<_> = service.nodes().into_values().flatten().collect();
+    assert!(devices_of_hotseat().is_disjoint(&before));
+    let mut holder = hold(&container, &nodes);
+    service.hotseat("send s 0 south=1");
+    holder.expect(" 304 1");
+    service.hotseat("session rm s");
+}

@@ -102,7 +102,13 @@ impl Staging {
             true => path.join(node),
             false => path.join("dev").join(node),
         });
-        let records = kept.records.iter().map(|record| path.join("udev/data").join(record));
+        let tags = path.join("udev/tags");
+        let mut directories = vec![path.join("udev/data")];
+        for tag in fs::read_dir(&tags).map_err(remove(&tags))? {
+            directories.push(tag.map_err(remove(&tags))?.path());
+        }
+        let records = kept.records.iter();
+        let records = records.flat_map(|it| directories.iter().map(move |dir| dir.join(it)));
         for file in nodes.chain(records) {
             match fs::remove_file(&file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -123,7 +123,7 @@ fn open_claimed(
     // To be told, not to be relied on: others may come later.
     let neighbours = container.network_neighbours().unwrap_or_default();
     // A container that an earlier daemon had attached may show them still.
-    if state.dir.is_inherited() && !is_shown(state, &container)? {
+    if state.must_renew || (state.dir.is_inherited() && !is_shown(state, &container)?) {
         renew(state)?;
     }
     fault::point("attach.opened");
@@ -155,7 +155,11 @@ fn is_shown(state: &State, container: &Container) -> Result<bool, Error> {
 /// Gives the session new directories: what still holds the old ones open, in a container that it has left, sees nothing
 /// of what comes next (docs/security.md).
 fn renew(state: &mut State) -> Result<(), Error> {
-    state.dir.renew().and_then(|()| state.shown.renew(&state.dir)).map_err(Error::Stage)
+    // If it fails, the next container must not get what is left.
+    state.must_renew = true;
+    state.dir.renew().and_then(|()| state.shown.renew(&state.dir)).map_err(Error::Stage)?;
+    state.must_renew = false;
+    Ok(())
 }
 
 /// Shows the session's directories in the container. Which directories are made for that is journaled before, so that

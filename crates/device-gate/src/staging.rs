@@ -220,9 +220,13 @@ fn discard(path: &Path) -> Result<(), StagingError> {
     fs::remove_dir_all(path).map_err(remove(path))
 }
 
-/// Takes a session's file system from its place on the host; containers that show it keep it.
+/// Takes a session's file system from its place on the host; containers that show it keep it. That it is not there, since
+/// a daemon came no further than this, is no error.
 fn unmount_session(path: &Path) -> Result<(), StagingError> {
-    unmount(path, UnmountFlags::DETACH).map_err(|errno| remove(path)(errno.into()))
+    match unmount(path, UnmountFlags::DETACH) {
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(errno) => Err(remove(path)(errno.into())),
+    }
 }
 
 /// Whether `path` is the root of a mount: its device differs from its parent's.

@@ -60,7 +60,8 @@ impl Staging {
     ///
     /// # Errors
     ///
-    /// [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Remove`].
+    /// [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Lock`], [`StagingError::Remove`],
+    /// [`StagingError::InUse`].
     pub fn mount(path: &Path) -> Result<Self, StagingError> {
         fs::create_dir_all(path).map_err(prepare(path))?;
         let lock = lock(&path.with_extension("lock"), path)?;
@@ -78,7 +79,8 @@ impl Staging {
             match staging.session(&name).and_then(|session| session.clear()) {
                 Ok(cleared) => drop(staging.cleared.insert(name, cleared)),
                 // Its container has broken it, with privileges it should not have: the session starts anew.
-                Err(_) => discard(&staging.path.join(&name))?,
+                Err(error) if error.is_read_only() => discard(&staging.path.join(&name))?,
+                Err(error) => return Err(error),
             }
         }
         Ok(staging)

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use device_gate::attach::{Swept, find_mounts, sweep};
 use device_gate::{Container, ContainerError};
@@ -24,6 +24,10 @@ use crate::sandbox;
 use crate::session::announced;
 use crate::session::journal::{Attached, Goal, Kept};
 use crate::session::{Returning, Sessions, Spec};
+
+/// How long the looks into containers may take together. Each has a time of its own, but of containers that do not answer
+/// there may be many, and the daemon is to be ready in time (`TimeoutStartSec=` of hotseat.service).
+const SWEEPING: Duration = Duration::from_secs(30);
 
 /// Takes away what an earlier daemon left, and brings its sessions back.
 pub async fn recover(sessions: &Arc<Sessions>) {
@@ -49,19 +53,20 @@ pub async fn recover(sessions: &Arc<Sessions>) {
 /// instruction: it starts anew then.
 fn clean(engine: &Engine) -> Vec<Returning> {
     say_what_was_found(engine);
+    let until = Instant::now() + SWEEPING;
     let mut returning = Vec::new();
     let known = engine.earlier.sessions();
     // Also of sessions that the journal has lost.
     let staged = engine.staging.cleared().keys();
     for name in staged.filter(|name| !known.contains_key(*name)) {
-        clean_session(engine, name, &Kept::default(), None);
+        clean_session(engine, name, &Kept::default(), None, until);
         remove(engine, name);
     }
     for (name, kept) in known {
         match kept.goal() {
-            Some(goal) => returning.push(settle(engine, name, kept, goal)),
+            Some(goal) => returning.push(settle(engine, name, kept, goal, until)),
             None => {
-                clean_session(engine, name, kept, None);
+                clean_session(engine, name, kept, None, until);
                 remove(engine, name);
             }
         }
@@ -90,12 +95,12 @@ fn say_what_was_found(engine: &Engine) {
 }
 
 /// Prepares a session to come back. From here on the journal says that it is to have nothing but this.
-fn settle(engine: &Engine, name: &str, kept: &Kept, mut goal: Goal) -> Returning {
+fn settle(engine: &Engine, name: &str, kept: &Kept, mut goal: Goal, until: Instant) -> Returning {
     let container = goal.container.as_ref().and_then(|attached| open_again(name, attached));
     if container.is_none() {
         goal.container = None;
     }
-    clean_session(engine, name, kept, Some(&goal));
+    clean_session(engine, name, kept, Some(&goal), until);
     let devices = goal.slots.iter().filter_map(|(&slot, known)| {
         Spec::of(&engine.config().profiles, known)
             .inspect_err(|why| {
@@ -136,7 +141,7 @@ fn open_again(session: &str, attached: &Attached) -> Option<(ContainerRef, Conta
 
 /// Takes away what is left of a session in containers that it is not to have. One without a goal is to be nowhere; one
 /// that comes back may be what containers were started with.
-fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) {
+fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>, until: Instant) {
     let path = engine.staging.path_of(name);
     let staged = engine.staging.cleared().get(name).copied().unwrap_or_default();
     let mut cleaned = Cleaned {
@@ -150,24 +155,57 @@ fn clean_session(engine: &Engine, name: &str, kept: &Kept, goal: Option<&Goal>) 
     let keeps = goal.and_then(|goal| goal.container.as_ref());
     // Its file system goes last: where it is not there, nothing is.
     let touched = if path.exists() { kept.touched() } else { &[] };
-    for attached in touched {
-        let Ok(container) = Container::open_again(&attached.identity()) else { continue };
+    let mut skipped = each_until(until, touched, |attached| {
+        let Ok(container) = Container::open_again(&attached.identity()) else { return };
         take_back(engine, name, &path, &stays, &container);
         if !keeps.is_some_and(|keeps| keeps.is(&attached.identity())) {
             add(&mut cleaned, sweep_container(name, &container, &path, &attached.made));
         }
-    }
+    });
     if goal.is_none() && path.exists() {
-        for pid in find_mounts(&path).unwrap_or_default() {
+        skipped += each_until(until, showing(name, &path), |pid| {
             if let Ok(container) = Container::open(pid) {
                 take_back(engine, name, &path, &stays, &container);
                 add(&mut cleaned, sweep_container(name, &container, &path, &[]));
             }
-        }
+        });
+    }
+    if skipped > 0 {
+        let why = "containers that were looked at before them took too long";
+        warn!(
+            session = name,
+            skipped, why, "what an earlier daemon left in containers stays there"
+        );
     }
     announced::clear(&path, &stays);
     fault::point("recover.swept");
     publish(engine, name, cleaned);
+}
+
+/// Does the work for each, as long as there is time, and says for how many there was none.
+fn each_until<T>(
+    until: Instant,
+    all: impl IntoIterator<Item = T>,
+    mut work: impl FnMut(T),
+) -> usize {
+    let mut skipped = 0;
+    for one in all {
+        if Instant::now() < until {
+            work(one);
+        } else {
+            skipped += 1;
+        }
+    }
+    skipped
+}
+
+/// A process of each container that shows the session.
+fn showing(session: &str, path: &Path) -> Vec<u32> {
+    find_mounts(path).unwrap_or_else(|error| {
+        let error = chain(&error);
+        warn!(session, error, "which containers show an earlier daemon's session is not known");
+        Vec::new()
+    })
 }
 
 /// Tells the container's programs that the devices are gone.
@@ -269,4 +307,18 @@ async fn bring_back(sessions: Arc<Sessions>, returning: Returning) {
     let waiting: Vec<_> = session.waiting.iter().map(|waiting| waiting.slot).collect();
     info!(session = name, container, ?devices, ?waiting, "the session is back");
     sessions.engine().events.publish(&name, What::Recovered { container, devices, waiting });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_takes_all_the_time_keeps_the_others_from_being_waited_for() {
+        let mut done = Vec::new();
+        let later = Instant::now() + Duration::from_secs(3600);
+        assert_eq!(each_until(later, 1..=3, |one| done.push(one)), 0);
+        assert_eq!(each_until(Instant::now(), 4..=6, |one| done.push(one)), 3);
+        assert_eq!(done, [1, 2, 3]);
+    }
 }

@@ -1,9 +1,10 @@
 //! A session's container, opened: the mounts are in place, the sockets stand in its network namespace.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use device_gate::attach::{Found, examine};
+use device_gate::attach::{AttachError, Found, examine};
 use device_gate::{Attachment, Container, keep_link, link_node, unlink_node};
 
 use vinput::Node;
@@ -27,9 +28,16 @@ pub(super) struct Door {
     /// Cgroups of others in its network namespace when it was attached.
     pub(super) neighbours: BTreeSet<PathBuf>,
     attachment: Attachment,
+    /// Whether its file systems have not answered since it was last said to [`try_again`](Self::try_again).
+    hangs: Cell<bool>,
 }
 
 impl Door {
+    /// What did not answer may do so now.
+    pub(super) fn try_again(&self) {
+        self.hangs.set(false);
+    }
+
     /// Whether the container can have a node: one whose place is /dev itself needs a link there.
     pub(super) fn shows(&self, node: &Node) -> bool {
         !is_linked(node) || self.attachment.no_links().is_none()
@@ -56,13 +64,15 @@ impl Door {
         keep_link(&self.container, &node.devname).map_err(Error::Link)
     }
 
-    /// Removes it.
+    /// Removes it. A container that did not answer is not waited for once more: closing the door removes every link.
     pub(super) fn unlink(&self, node: &Node) -> Result<(), Error> {
         // A container that has ended took its /dev along.
-        if !is_linked(node) || !self.container.is_running() {
+        if !is_linked(node) || self.hangs.get() || !self.container.is_running() {
             return Ok(());
         }
-        unlink_node(&self.container, &node.devname).map_err(Error::Link)
+        let unlinked = unlink_node(&self.container, &node.devname);
+        self.hangs.set(matches!(unlinked, Err(AttachError::Hangs)));
+        unlinked.map_err(Error::Link)
     }
 }
 
@@ -121,7 +131,7 @@ fn open_claimed(
     // To be told, not to be relied on: others may come later.
     let neighbours = container.network_neighbours().unwrap_or_default();
     // A container that an earlier daemon had attached may show them still.
-    if state.dir.is_inherited() && !is_shown(state, &container)? {
+    if state.must_renew || (state.dir.is_inherited() && !is_shown(state, &container)?) {
         renew(state)?;
     }
     fault::point("attach.opened");
@@ -141,7 +151,7 @@ fn open_claimed(
             "the container gets no hidraw nodes"
         );
     }
-    Ok(Door { reference, container, announcer, neighbours, attachment })
+    Ok(Door { reference, container, announcer, neighbours, attachment, hangs: Cell::default() })
 }
 
 /// Whether the container shows the session's directories already.
@@ -153,7 +163,11 @@ fn is_shown(state: &State, container: &Container) -> Result<bool, Error> {
 /// Gives the session new directories: what still holds the old ones open, in a container that it has left, sees nothing
 /// of what comes next (docs/security.md).
 fn renew(state: &mut State) -> Result<(), Error> {
-    state.dir.renew().and_then(|()| state.shown.renew(&state.dir)).map_err(Error::Stage)
+    // If it fails, the next container must not get what is left.
+    state.must_renew = true;
+    state.dir.renew().and_then(|()| state.shown.renew(&state.dir)).map_err(Error::Stage)?;
+    state.must_renew = false;
+    Ok(())
 }
 
 /// Shows the session's directories in the container. Which directories are made for that is journaled before, so that
@@ -253,6 +267,9 @@ pub(super) fn close(
     let slots: Vec<u8> = state.slots.keys().copied().collect();
     let mut result = Ok(());
     let mut closings = Vec::new();
+    if let Some(door) = &state.door {
+        door.try_again();
+    }
     for slot in slots {
         match unplug::take_out(engine, state, slot) {
             Ok(closing) => closings.push(closing),

@@ -428,7 +428,17 @@ fn make(engine: &Engine, name: String, grace: Option<Duration>) -> Result<State,
             fault::point("add.shown");
             let (slots, inputs) = (BTreeMap::new(), Inputs::default());
             let grace = grace.unwrap_or(Duration::from_secs(engine.config().grace_seconds.into()));
-            Ok(State { name, shown, dir, database, door: None, slots, inputs, grace })
+            Ok(State {
+                name,
+                shown,
+                dir,
+                must_renew: false,
+                database,
+                door: None,
+                slots,
+                inputs,
+                grace,
+            })
         }
         Err(error) => {
             // The first error is the one to report.

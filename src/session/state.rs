@@ -27,6 +27,8 @@ pub(super) struct State {
     /// Before `dir`: it has to be gone when that goes.
     pub(super) shown: Shown,
     pub(super) dir: SessionDir,
+    /// Whether the directories are to be made anew before a container gets them: that failed when the last one was left.
+    pub(super) must_renew: bool,
     pub(super) database: Database,
     pub(super) door: Option<Door>,
     pub(super) slots: BTreeMap<u8, Plugged>,

@@ -22,6 +22,9 @@ pub(super) fn unplug(engine: &Engine, state: &mut State, slot: u8) -> Result<Clo
     let journal = &engine.journal;
     note(journal.intend(&state.name, Intent::Unplug(slot)));
     fault::point("unplug.intended");
+    if let Some(door) = &state.door {
+        door.try_again();
+    }
     let result = take_out(engine, state, slot);
     let end = if result.is_ok() { End::Done } else { End::Incomplete };
     note(journal.end(&state.name, Operation::Unplug, end));

@@ -60,7 +60,8 @@ impl Staging {
     ///
     /// # Errors
     ///
-    /// [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Remove`].
+    /// [`StagingError::Mount`], [`StagingError::Prepare`], [`StagingError::Lock`], [`StagingError::Remove`],
+    /// [`StagingError::InUse`].
     pub fn mount(path: &Path, kept: &BTreeMap<String, Kept>) -> Result<Self, StagingError> {
         fs::create_dir_all(path).map_err(prepare(path))?;
         let lock = lock(&path.with_extension("lock"), path)?;
@@ -80,7 +81,8 @@ impl Staging {
             match staging.session(&name).and_then(|session| session.clear_but(kept)) {
                 Ok(cleared) => drop(staging.cleared.insert(name, cleared)),
                 // Its container has broken it, with privileges it should not have: the session starts anew.
-                Err(_) => discard(&staging.path.join(&name))?,
+                Err(error) if error.is_broken_file_system() => discard(&staging.path.join(&name))?,
+                Err(error) => return Err(error),
             }
         }
         Ok(staging)
@@ -251,9 +253,13 @@ fn discard(path: &Path) -> Result<(), StagingError> {
     fs::remove_dir_all(path).map_err(remove(path))
 }
 
-/// Takes a session's file system from its place on the host; containers that show it keep it.
+/// Takes a session's file system from its place on the host; containers that show it keep it. That it is not there, since
+/// a daemon came no further than this, is no error.
 fn unmount_session(path: &Path) -> Result<(), StagingError> {
-    unmount(path, UnmountFlags::DETACH).map_err(|errno| remove(path)(errno.into()))
+    match unmount(path, UnmountFlags::DETACH) {
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(errno) => Err(remove(path)(errno.into())),
+    }
 }
 
 /// Whether `path` is the root of a mount: its device differs from its parent's.

@@ -23,6 +23,9 @@ pub enum AttachError {
     /// The container's file systems did not answer; what may still come of it is undone.
     #[error("the container's own file systems do not answer")]
     Hangs,
+    /// What is mounted in the container could not be looked at.
+    #[error("could not read the container's table of mounts")]
+    Table(#[source] io::Error),
     /// The container's /dev is that of the host, where nothing is ours to change.
     #[error("`/dev` in the container is the host's own")]
     HostDev,

@@ -61,13 +61,27 @@ pub(super) fn sweep_dead(dev: BorrowedFd<'_>, staged: BorrowedFd<'_>) {
     sweep(dev, is_dead);
 }
 
+/// How many links are removed at a time, and how often. A session has few; the container may make more of them.
+const BATCH: usize = 256;
+const BATCHES: usize = 16;
+
 /// Removes these of our links, as far as that can be done, and says how many.
 fn sweep(dev: BorrowedFd<'_>, which: impl Fn(&str) -> bool) -> usize {
-    let ours = names(dev).into_iter().flatten();
-    let ours = ours.filter(|name| which(name) && is_ours(dev, name));
-    // Before one is removed: a directory that changes while it is read may be read in part.
-    let ours: Vec<_> = ours.collect();
-    ours.iter().filter(|name| unlinkat(dev, name.as_str(), AtFlags::empty()).is_ok()).count()
+    let mut removed = 0;
+    for _ in 0..BATCHES {
+        // Before one is removed: a directory that changes while it is read may be read in part.
+        let ours = names(dev).into_iter().flatten();
+        let ours = ours.filter(|name| which(name) && is_ours(dev, name));
+        let ours: Vec<_> = ours.take(BATCH).collect();
+        let gone =
+            ours.iter().filter(|name| unlinkat(dev, name.as_str(), AtFlags::empty()).is_ok());
+        let gone = gone.count();
+        removed += gone;
+        if ours.len() < BATCH || gone == 0 {
+            break;
+        }
+    }
+    removed
 }
 
 /// Removes every link of ours from a container's /dev, and says how many. Where that is the host's, there is nothing of
@@ -119,4 +133,26 @@ pub(super) fn refuse_the_hosts(inside: &Inside, dev: BorrowedFd<'_>) -> Result<(
 fn is_ours(dev: BorrowedFd<'_>, name: &str) -> bool {
     readlinkat(dev, name, Vec::new())
         .is_ok_and(|target| target.to_bytes() == format!("{LINKED}/{name}").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_go_however_many_there_are_and_nothing_else_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let ours = 3 * BATCH + 1;
+        for number in 0..ours {
+            let name = format!("hidraw{number}");
+            symlink(format!("hotseat/{name}"), directory.path().join(name)).unwrap();
+        }
+        symlink("hotseat/hidraw0", directory.path().join("theirs")).unwrap();
+        let dev = File::open(directory.path()).unwrap();
+        assert_eq!(sweep(dev.as_fd(), |_| true), ours);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
 }

@@ -166,15 +166,16 @@ impl Granting for InlineWrap {
 
     fn reapply(&self) -> Result<(), GrantError> {
         let mut state = self.state();
+        let mut result = Ok(());
         let mut cgroups = Vec::new();
         for Granted { cgroup, .. } in state.holders.values() {
             match reopen(cgroup) {
+                Ok(cgroup) => cgroups.push(cgroup),
                 // It went away.
                 Err(_) if !cgroup.exists() => {}
-                opened => cgroups.push(opened?),
+                Err(error) => result = result.and(Err(error)),
             }
         }
-        let mut result = Ok(());
         for cgroup in cgroups {
             match self.wrap_all(&mut state, &cgroup) {
                 // It went away.

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use crate::access::Device;
 use crate::probe::ProbeError;
 
@@ -97,4 +99,35 @@ pub enum StagingError {
         #[source]
         source: io::Error,
     },
+}
+
+impl StagingError {
+    /// Whether it failed because the file system is read-only or full, which only a container can have made of it
+    /// (fspick(2)).
+    pub(super) fn is_broken_file_system(&self) -> bool {
+        let (Self::Mount { source, .. }
+        | Self::Lock { source, .. }
+        | Self::Prepare { source, .. }
+        | Self::Remove { source, .. }) = self
+        else {
+            return false;
+        };
+        [Errno::ROFS, Errno::NOSPC]
+            .iter()
+            .any(|it| source.raw_os_error() == Some(it.raw_os_error()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_container_can_have_broken_counts_as_broken() {
+        let error = |errno: Errno| StagingError::Remove { path: "s".into(), source: errno.into() };
+        assert!(error(Errno::ROFS).is_broken_file_system());
+        assert!(!error(Errno::IO).is_broken_file_system());
+        assert!(!error(Errno::MFILE).is_broken_file_system());
+        assert!(!StagingError::InUse { path: "s".into() }.is_broken_file_system());
+    }
 }

@@ -247,8 +247,8 @@ impl SessionDir {
     ///
     /// # Errors
     ///
-    /// As [`Staging::session`](super::Staging::session), and [`StagingError::Remove`]; nothing can be attached or
-    /// placed then.
+    /// As [`Staging::session`](super::Staging::session), and [`StagingError::Remove`]; nothing is to be attached or
+    /// placed then, until it has succeeded: it may be called again.
     pub fn renew(&mut self) -> Result<(), StagingError> {
         // For whoever still holds it. A container that has made it read-only keeps what was in it.
         let _ = self.clear();

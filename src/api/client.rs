@@ -57,25 +57,25 @@ pub(super) async fn client(
     Path(session): Path<String>,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let mut client = sessions.client(&session)?;
+    let client = sessions.client(&session)?;
     let mut lines = Lines::default();
     let mut body = body.into_data_stream();
     while let Some(Ok(data)) = body.next().await {
         lines.push(&data)?;
         while let Some(line) = lines.next() {
             rate::wait(sessions.engine(), &session).await;
-            carry_out(&sessions, &mut client, parse(&line)?).await?;
+            carry_out(&sessions, &client, parse(&line)?).await?;
         }
     }
     if let Some(line) = lines.last() {
-        carry_out(&sessions, &mut client, parse(&line)?).await?;
+        carry_out(&sessions, &client, parse(&line)?).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn carry_out(
     sessions: &Shared,
-    client: &mut Client,
+    client: &Client,
     line: ClientLine,
 ) -> Result<(), Problem> {
     match line {

@@ -1,7 +1,5 @@
 //! A client of a session: who sends input, for as long as the connection lasts.
 
-use std::collections::BTreeSet;
-
 use super::error::Error;
 use super::handle::{Handle, Request};
 use super::plan::ClientId;
@@ -14,13 +12,11 @@ use super::view::Declared;
 pub struct Client {
     handle: Handle,
     id: ClientId,
-    /// Slots that it has sent input to.
-    touched: BTreeSet<u8>,
 }
 
 impl Client {
     pub(super) fn new(handle: Handle) -> Self {
-        Self { handle, id: ClientId::new(), touched: BTreeSet::new() }
+        Self { handle, id: ClientId::new() }
     }
 
     /// Declares what a slot should have, as long as this client is there. What programs told a device that is there
@@ -29,7 +25,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`]; the device stays declared where it was tried and failed.
-    pub async fn declare(&mut self, slot: u8, spec: Spec) -> Result<Declared, Error> {
+    pub async fn declare(&self, slot: u8, spec: Spec) -> Result<Declared, Error> {
         let client = Some(self.id);
         let declare = |reply| Request::Declare { slot, spec, client, reply };
         let declared = self.handle.ask(declare).await?;
@@ -42,8 +38,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`]; the device is unplugged in any case, unless its slot is empty.
-    pub async fn unplug(&mut self, slot: u8) -> Result<(), Error> {
-        self.touched.remove(&slot);
+    pub async fn unplug(&self, slot: u8) -> Result<(), Error> {
         self.handle.ask(|reply| Request::Unplug { slot, reply }).await.map(drop)
     }
 
@@ -52,20 +47,19 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::SlotEmpty`], or [`Error::Input`] when an event is not one of this device; nothing is sent then.
-    pub fn input(&mut self, slot: u8, events: &[String]) -> Result<(), Error> {
-        self.touched.insert(slot);
-        self.handle.inputs().send(self.handle.name(), slot, events)
+    pub fn input(&self, slot: u8, events: &[String]) -> Result<(), Error> {
+        self.handle.inputs().send(self.handle.name(), slot, events, Some(self.id))
+    }
+
+    /// Releases everything that it holds: what its last frame left pressed, where nobody else has sent one since.
+    pub fn release(&self) {
+        self.handle.inputs().release(self.handle.name(), self.id);
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        for &slot in &self.touched {
-            if let Err(error) = self.handle.inputs().release(slot) {
-                let session = self.handle.name();
-                tracing::warn!(session, slot, %error, "what the client held could not be released");
-            }
-        }
+        self.release();
         self.handle.client_lost(self.id);
     }
 }

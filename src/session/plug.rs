@@ -191,7 +191,7 @@ fn plug_slot(
         bound: false,
         timings,
         verified: false,
-        _taken: taken,
+        taken,
     };
     match appear(engine, state, &mut plugged) {
         Ok(()) => Ok(plugged),

@@ -401,7 +401,7 @@ impl Sessions {
     /// [`Error::Input`] when an event is not one of this device; nothing is sent then.
     pub fn input(&self, name: &str, slot: u8, events: &[String]) -> Result<(), Error> {
         let handle = self.handle(name)?;
-        counted("input", handle.inputs().send(name, slot, events))
+        counted("input", handle.inputs().send(name, slot, events, None))
     }
 
     fn handle(&self, name: &str) -> Result<Handle, Error> {

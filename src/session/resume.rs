@@ -60,7 +60,7 @@ pub(super) fn resume(
         parts,
         timings,
         verified: false,
-        _taken: taken,
+        taken,
     };
     match stay(engine, state, &plugged) {
         Ok(verified) => {

@@ -58,7 +58,7 @@ pub(super) struct Plugged {
     /// Whether it was tried from inside; a paused container cannot be.
     pub(super) verified: bool,
     /// Its part of what the configuration's limits allow.
-    pub(super) _taken: Vec<Taken>,
+    pub(super) taken: Vec<Taken>,
 }
 
 /// One kernel object of a device, made ready for the container.

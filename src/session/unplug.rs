@@ -86,10 +86,11 @@ pub(super) fn take_away(
     fault::point("unplug.revoked");
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.
     let slot = plugged.slot;
-    let Plugged { stored, device, answering, parts, announced, bound, .. } = plugged;
+    let Plugged { stored, device, answering, parts, announced, bound, taken, .. } = plugged;
     answering.stop();
-    // In this order: what is in the store is not closed. And now: the next device of the slot has the same name there.
-    let closing = engine.reaper.close((stored.map(Stored::let_go), device));
+    // In this order: what is in the store is not closed, and the kernel has a device until it is. And now: the next
+    // device of the slot has the same name there.
+    let closing = engine.reaper.close((stored.map(Stored::let_go), device, taken));
     fault::point("unplug.closing");
     for part in parts.iter().rev() {
         keep_first(state.database.remove(&part.forged).map_err(Error::Database));

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 
 /// Engines answer in milliseconds unless they are stuck.
@@ -82,26 +83,36 @@ pub(super) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Resul
 pub(crate) struct Lines {
     answer: Answer,
     buffer: Vec<u8>,
+    /// Up to where the buffer's lines were handed out.
+    taken: usize,
+    /// Up to where it was searched for the end of a line.
+    searched: usize,
 }
 
 impl Lines {
     /// Asks for such an answer. What it says, and whether it says anything, takes its time.
     pub(super) async fn get(socket: &Path, path: &str) -> Result<Self, HttpError> {
         let answer = in_time(PATIENCE, ask(socket, path)).await?;
-        Ok(Self { answer, buffer: Vec::new() })
+        Ok(Self { answer, buffer: Vec::new(), taken: 0, searched: 0 })
     }
 
     /// The next one; `None` at the end.
     pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, HttpError> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
-                let rest = self.buffer.split_off(end + 1);
-                let line = std::mem::replace(&mut self.buffer, rest);
-                if line.trim_ascii().is_empty() {
+            // An engine may have lines without end, which all are there already.
+            consume_budget().await;
+            let end = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n');
+            if let Some(length) = end {
+                let end = self.searched + length + 1;
+                let line = self.buffer[self.taken..end].trim_ascii();
+                (self.taken, self.searched) = (end, end);
+                if line.is_empty() {
                     continue;
                 }
-                return serde_json::from_slice(&line).map(Some).map_err(HttpError::NotUnderstood);
+                return serde_json::from_slice(line).map(Some).map_err(HttpError::NotUnderstood);
             }
+            self.buffer.drain(..self.taken);
+            (self.taken, self.searched) = (0, self.buffer.len());
             if self.buffer.len() > LONGEST_LINE {
                 return Err(HttpError::TooLong(LONGEST_LINE));
             }
@@ -256,6 +267,20 @@ mod tests {
             all
         };
         assert_eq!(asked(&head, rest, read).await, [json!({ "a": 1 }), json!({ "a": 2 })]);
+    }
+
+    #[tokio::test]
+    async fn lines_without_number_let_others_have_their_turn() {
+        let first_poll = async |socket: PathBuf| {
+            let mut lines = Lines::get(&socket, "/").await.unwrap();
+            lines.buffer = [&b"\n".repeat(1000)[..], b"{}\n"].concat();
+            let mut next = Box::pin(lines.next::<Value>());
+            let first = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(next.as_mut().poll(context).is_pending())
+            });
+            (first.await, next.await.unwrap())
+        };
+        assert_eq!(asked(HEAD, nothing, first_poll).await, (true, Some(json!({}))));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use device_gate::{Container, Grants, Staging, StagingError};
+use tokio::sync::watch;
 use udev_forge::{Hwdb, Stamp, StampError};
 use vinput::Reaper;
 
@@ -67,7 +68,7 @@ pub struct Engine {
     pub(crate) rates: Rates,
     pub(crate) started: Instant,
     /// Replaced as a whole when it is read again.
-    config: RwLock<Arc<Config>>,
+    config: watch::Sender<Arc<Config>>,
     grants: Result<Grants, String>,
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
@@ -114,7 +115,7 @@ impl Engine {
             watchers: Count::default(),
             rates: Rates::default(),
             started: Instant::now(),
-            config: RwLock::new(Arc::new(config)),
+            config: watch::Sender::new(Arc::new(config)),
             staging,
             reaper,
             journal,
@@ -135,12 +136,17 @@ impl Engine {
 
     /// The configuration as it is now. A step that asks for several keys asks for it once.
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.config.borrow())
     }
 
     /// Replaces the configuration. What needs a restart must be as it was.
     pub(crate) fn set_config(&self, config: Config) {
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.config.send_replace(Arc::new(config));
+    }
+
+    /// The configuration, for those who wait until it is replaced.
+    pub(crate) fn watch_config(&self) -> watch::Receiver<Arc<Config>> {
+        self.config.subscribe()
     }
 
     /// The grants.

@@ -6,8 +6,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Applies, Change, Config, ConfigError};
@@ -67,18 +68,27 @@ pub struct Reloader {
     sessions: Arc<Sessions>,
     /// Who follows labelled containers. Held while the configuration is read: one at a time.
     followers: Mutex<JoinSet<()>>,
+    /// Closed when no attach of theirs is under way, and they have ended.
+    attaches: watch::Sender<()>,
 }
+
+/// How long what followers have begun may take until the daemon ends. A container can make an attach hang.
+const LAST_ATTACHES: Duration = Duration::from_secs(5);
 
 impl Reloader {
     /// Starts what the configuration wants to run beside the sessions.
     pub fn start(origin: Origin, sessions: Arc<Sessions>) -> Self {
-        let followers = Mutex::new(follow::start(&sessions));
-        Self { origin, sessions, followers }
+        let (attaches, under_way) = watch::channel(());
+        let followers = Mutex::new(follow::start(&sessions, &under_way));
+        Self { origin, sessions, followers, attaches }
     }
 
-    /// Ends what runs beside the sessions.
+    /// Ends what runs beside the sessions, and waits until it has attached what it was about to.
     pub async fn stop(&self) {
         self.followers.lock().await.shutdown().await;
+        if tokio::time::timeout(LAST_ATTACHES, self.attaches.closed()).await.is_err() {
+            tracing::warn!("a labelled container could not be attached in time");
+        }
     }
 
     /// Reads the configuration again and takes over what can be changed while the daemon runs. Answers with the keys that
@@ -108,7 +118,7 @@ impl Reloader {
             // The old ones end first: what they say of their connections would be taken for the new ones'.
             followers.shutdown().await;
             engine.following.forget();
-            *followers = follow::start(&self.sessions);
+            *followers = follow::start(&self.sessions, &self.attaches.subscribe());
         }
         for Change { key, applies } in &changes {
             if *applies == Applies::Restart {

@@ -1,18 +1,22 @@
 //! `/v1/sessions/{session}/client`: a client of the session, for as long as its request lasts.
 
+use std::pin::pin;
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Path;
+use super::peer::{self, Peer};
 use super::{Shared, devices, rate};
 use crate::problem::Problem;
 use crate::session::Client;
 
-/// The longest line, in bytes.
+/// The longest line, in bytes; and how much is read ahead while a line is carried out.
 const MAX_LINE: usize = 64 * 1024;
 
 /// A line of a client's.
@@ -54,31 +58,71 @@ pub enum ClientLine {
 )]
 pub(super) async fn client(
     State(sessions): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Path(session): Path<String>,
     body: Body,
 ) -> Result<StatusCode, Problem> {
     let client = sessions.client(&session)?;
-    let mut lines = Lines::default();
-    let mut body = body.into_data_stream();
-    while let Some(Ok(data)) = body.next().await {
-        lines.push(&data)?;
-        while let Some(line) = lines.next() {
-            rate::wait(sessions.engine(), &session).await;
-            carry_out(&sessions, &client, parse(&line)?).await?;
-        }
+    tokio::select! {
+        ended = take_lines(&sessions, &session, &client, body) => ended.map(|()| StatusCode::NO_CONTENT),
+        () = peer::disallowed(Arc::clone(&sessions), peer) => Err(peer.not_allowed()),
     }
-    if let Some(line) = lines.last() {
-        carry_out(&sessions, &client, parse(&line)?).await?;
-    }
-    Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes lines until the body ends, or the connection.
+async fn take_lines(
+    sessions: &Shared,
+    session: &str,
+    client: &Client,
+    body: Body,
+) -> Result<(), Problem> {
+    let mut lines = Lines::default();
+    let mut body = body.into_data_stream();
+    loop {
+        let Some(line) = lines.next()? else {
+            if lines.is_ended {
+                return Ok(());
+            }
+            match body.next().await {
+                Some(Ok(data)) => lines.push(&data),
+                Some(Err(_)) => return Ok(()),
+                None => lines.end(),
+            }
+            continue;
+        };
+        let mut carried = pin!(carry_out(sessions, session, client, &line));
+        // A plug may wait for long, and nothing is to be held as long as that by a client that is gone.
+        loop {
+            tokio::select! {
+                carried = &mut carried => break carried?,
+                data = body.next(), if lines.has_room() => match data {
+                    Some(Ok(data)) => lines.push(&data),
+                    Some(Err(_)) => return Ok(()),
+                    None => {
+                        client.release();
+                        lines.end();
+                    }
+                }
+            }
+        }
+        if lines.is_ended {
+            client.release();
+        }
+    }
+}
+
+/// An empty line is one too: it costs as much to find.
 async fn carry_out(
     sessions: &Shared,
+    session: &str,
     client: &Client,
-    line: ClientLine,
+    line: &[u8],
 ) -> Result<(), Problem> {
-    match line {
+    rate::wait(sessions.engine(), session).await;
+    if line.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    match parse(line)? {
         ClientLine::Plug { slot, profile, name } => {
             let spec = devices::spec(sessions, profile, name).await?;
             client.declare(slot, spec).await?;
@@ -102,14 +146,44 @@ fn parse(line: &[u8]) -> Result<ClientLine, Problem> {
 
 /// A body, line by line.
 #[derive(Debug, Default)]
-struct Lines(Vec<u8>);
+struct Lines {
+    buffer: Vec<u8>,
+    /// Where the next line begins.
+    start: usize,
+    /// Up to where it has no end.
+    searched: usize,
+    /// Whether the body has ended: what is left is the last line.
+    is_ended: bool,
+}
 
 impl Lines {
     /// Takes the next part.
-    fn push(&mut self, data: &Bytes) -> Result<(), Problem> {
-        self.0.extend_from_slice(data);
-        let is_line = data.contains(&b'\n');
-        if !is_line && self.0.len() > MAX_LINE {
+    fn push(&mut self, data: &Bytes) {
+        // Once for all the lines that were taken since the last one.
+        self.buffer.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
+        self.buffer.extend_from_slice(data);
+    }
+
+    /// The body has ended.
+    fn end(&mut self) {
+        self.is_ended = true;
+    }
+
+    /// Whether more may be read before a line is taken.
+    fn has_room(&self) -> bool {
+        !self.is_ended && self.buffer.len() - self.start < MAX_LINE
+    }
+
+    /// The next line that is complete.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        let found = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n');
+        let end = match found {
+            Some(position) => self.searched + position + 1,
+            None => self.buffer.len(),
+        };
+        if end - self.start > MAX_LINE {
             return Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "line-too-long",
@@ -117,24 +191,14 @@ impl Lines {
                 "a frame of events takes a few hundred bytes",
             ));
         }
-        Ok(())
-    }
-
-    /// The next line that is complete and not empty.
-    fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            let end = self.0.iter().position(|&byte| byte == b'\n')?;
-            let rest = self.0.split_off(end + 1);
-            let line = std::mem::replace(&mut self.0, rest);
-            if !line.trim_ascii().is_empty() {
-                return Some(line);
-            }
+        self.searched = end;
+        let is_last = self.is_ended && end > self.start;
+        if found.is_none() && !is_last {
+            return Ok(None);
         }
-    }
-
-    /// What is left when the body ends.
-    fn last(self) -> Option<Vec<u8>> {
-        Some(self.0).filter(|line| !line.trim_ascii().is_empty())
+        let line = self.buffer[self.start..end].to_vec();
+        self.start = end;
+        Ok(Some(line))
     }
 }
 
@@ -147,20 +211,36 @@ mod tests {
         let mut lines = Lines::default();
         let mut found = Vec::new();
         for part in ["{\"a\"", ":1}\n\n  \n{", "}\n{\"last\"}"] {
-            lines.push(&Bytes::from_static(part.as_bytes())).unwrap();
-            while let Some(line) = lines.next() {
+            lines.push(&Bytes::from_static(part.as_bytes()));
+            while let Some(line) = lines.next().unwrap() {
                 found.push(String::from_utf8(line).unwrap());
             }
         }
-        assert_eq!(found, ["{\"a\":1}\n", "{}\n"]);
-        assert_eq!(lines.last().as_deref(), Some(&b"{\"last\"}"[..]));
+        assert_eq!(found, ["{\"a\":1}\n", "\n", "  \n", "{}\n"]);
+        lines.end();
+        assert_eq!(lines.next().unwrap().as_deref(), Some(&b"{\"last\"}"[..]));
+        assert_eq!(lines.next().unwrap(), None);
     }
 
     #[test]
     fn a_line_without_an_end_is_refused() {
         let mut lines = Lines::default();
         let part = Bytes::from(vec![b' '; MAX_LINE]);
-        lines.push(&part).unwrap();
-        assert_eq!(lines.push(&part).unwrap_err().code, "line-too-long");
+        lines.push(&part);
+        assert_eq!(lines.next().unwrap(), None);
+        lines.push(&part);
+        assert_eq!(lines.next().unwrap_err().code, "line-too-long");
+    }
+
+    #[test]
+    fn no_more_is_read_ahead_than_the_longest_line() {
+        let mut lines = Lines::default();
+        assert!(lines.has_room());
+        lines.push(&Bytes::from(vec![b'\n'; MAX_LINE]));
+        assert!(!lines.has_room());
+        lines.next().unwrap().unwrap();
+        assert!(lines.has_room());
+        lines.end();
+        assert!(!lines.has_room());
     }
 }

@@ -29,6 +29,10 @@ use crate::problem::Problem;
 /// The longest request without its body, and the most that is read of a body at once.
 const BUFFER: usize = 64 * 1024;
 
+/// How many connections those may have together who may not call. Enough to tell them so; they take no place of those who
+/// may.
+const STRANGERS: usize = 16;
+
 /// The pause after a connection could not be accepted, most of the time for want of descriptors.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -57,12 +61,20 @@ pub(super) async fn serve(
                 }
             },
         };
-        let limits = &engine.config().limits;
+        let config = engine.config();
+        let limits = &config.limits;
         let peer = Peer::of(&stream);
-        match users.take(peer, connections.len(), limits) {
+        let mut builder = builder(limits);
+        let taken = if peer.may_call(&config) {
+            users.take(peer, limits)
+        } else {
+            builder.keep_alive(false);
+            users.take_strangers(peer)
+        };
+        match taken {
             Ok(taken) => {
                 let connection = Connection { stream, peer, taken, stopped: stopped.clone() };
-                connections.spawn(connection.serve(router.clone(), builder(limits)));
+                connections.spawn(connection.serve(router.clone(), builder));
             }
             Err(problem) => refuse(&stream, &problem),
         }
@@ -87,7 +99,7 @@ fn builder(limits: &Limits) -> http1::Builder {
 struct Connection {
     stream: UnixStream,
     peer: Peer,
-    taken: Taken,
+    taken: Vec<Taken>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -111,29 +123,42 @@ impl Connection {
     }
 }
 
-/// How many connections each user has.
+/// How many connections there are.
 #[derive(Debug, Default)]
-struct Users(HashMap<Option<u32>, Count>);
+struct Users {
+    /// Of all who may call.
+    all: Count,
+    /// Of each of them.
+    each: HashMap<Option<u32>, Count>,
+    /// Of those who may not.
+    strangers: Count,
+}
 
 impl Users {
-    fn take(&mut self, peer: Peer, connections: usize, limits: &Limits) -> Result<Taken, Problem> {
+    fn take(&mut self, peer: Peer, limits: &Limits) -> Result<Vec<Taken>, Problem> {
         let too_many = |detail: String, hint: &str| {
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail, hint))
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail, hint)
         };
-        if connections >= limits.connections {
-            let detail = format!("{connections} connections are open, and there may be no more");
-            return too_many(detail, "`limits.connections` of the configuration is their number");
-        }
-        self.0.retain(|_, count| !count.is_none());
+        let limit = limits.connections;
+        let of_all = self.all.take(limit).ok_or_else(|| {
+            let detail = format!("{limit} connections are open, and there may be no more");
+            too_many(detail, "`limits.connections` of the configuration is their number")
+        })?;
+        self.each.retain(|_, count| !count.is_none());
         let limit = limits.connections_per_user;
-        match self.0.entry(peer.uid).or_default().take(limit) {
-            Some(taken) => Ok(taken),
-            None => too_many(
+        let of_user = self.each.entry(peer.uid).or_default().take(limit).ok_or_else(|| {
+            too_many(
                 format!("this user has {limit} connections open, and may have no more"),
                 "use one for many requests, and close what is not used; `limits.connections_per_user` of the \
                  configuration is their number",
-            ),
-        }
+            )
+        })?;
+        Ok(vec![of_all, of_user])
+    }
+
+    fn take_strangers(&mut self, peer: Peer) -> Result<Vec<Taken>, Problem> {
+        let taken = self.strangers.take(STRANGERS).ok_or_else(|| peer.not_allowed())?;
+        Ok(vec![taken])
     }
 }
 
@@ -150,5 +175,30 @@ fn refuse(stream: &UnixStream, problem: &Problem) {
     let written: io::Result<usize> = stream.try_write(answer.as_bytes());
     if let Err(error) = written {
         tracing::debug!(%error, "a connection was closed without a word");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_call_takes_no_place_of_those_who_may() {
+        let mut users = Users::default();
+        let limits = Limits { connections: 2, connections_per_user: 1, ..Limits::default() };
+        let stranger = Peer { uid: Some(3) };
+        let taken: Vec<_> =
+            (0..STRANGERS).map(|_| users.take_strangers(stranger).unwrap()).collect();
+        assert_eq!(users.take_strangers(stranger).unwrap_err().code, "not-allowed");
+
+        let first = users.take(Peer { uid: Some(1) }, &limits).unwrap();
+        let code = |taken: Result<_, Problem>| taken.map(drop).unwrap_err().code;
+        assert_eq!(code(users.take(Peer { uid: Some(1) }, &limits)), "too-many-connections");
+        let _second = users.take(Peer { uid: Some(2) }, &limits).unwrap();
+        assert_eq!(code(users.take(Peer { uid: Some(4) }, &limits)), "too-many-connections");
+
+        drop((taken, first));
+        users.take_strangers(stranger).unwrap();
+        users.take(Peer { uid: Some(1) }, &limits).unwrap();
     }
 }

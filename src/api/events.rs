@@ -4,16 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event as Message, KeepAlive};
-use futures_util::Stream;
 use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 
 use super::Shared;
 use super::body::Params;
+use super::peer::{self, Peer};
 use crate::events::{Event, Next, Position, Watcher};
 use crate::limits::LimitError;
 use crate::problem::Problem;
@@ -48,6 +49,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 )]
 pub(super) async fn events(
     State(sessions): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Params(query): Params<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
@@ -64,6 +66,7 @@ pub(super) async fn events(
         let message = message(&mut watcher, session.as_deref()).await?;
         Some((Ok(message), (watcher, session, taken)))
     });
+    let messages = messages.take_until(Box::pin(peer::disallowed(sessions, peer)));
     Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 

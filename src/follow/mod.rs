@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use device_gate::Grants;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -55,8 +56,12 @@ enum FollowError {
     Ended,
 }
 
+/// Held by every attach that is under way. It goes on when who began it ends, as one that breaks off would leave half a
+/// session.
+pub(crate) type UnderWay = watch::Receiver<()>;
+
 /// Follows what the configuration says, until the answer is dropped.
-pub(crate) fn start(sessions: &Arc<Sessions>) -> JoinSet<()> {
+pub(crate) fn start(sessions: &Arc<Sessions>, under_way: &UnderWay) -> JoinSet<()> {
     let mut followers = JoinSet::new();
     let engine = sessions.engine();
     let config = engine.config();
@@ -66,16 +71,22 @@ pub(crate) fn start(sessions: &Arc<Sessions>) -> JoinSet<()> {
     if config.follow {
         let users = config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
         for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
-            followers.spawn(follow(Arc::clone(sessions), runtime));
+            followers.spawn(follow(Arc::clone(sessions), runtime, under_way.clone()));
         }
     }
     followers
 }
 
-async fn follow(sessions: Arc<Sessions>, runtime: Runtime) {
+/// The attaches that a follower has begun: it waits for them, and does not end them when it ends.
+struct Adopting {
+    under_way: UnderWay,
+    waits: JoinSet<()>,
+}
+
+async fn follow(sessions: Arc<Sessions>, runtime: Runtime, under_way: UnderWay) {
     let following = &sessions.engine().following;
     let mut pause = PAUSE.0;
-    let mut adopting = JoinSet::new();
+    let mut adopting = Adopting { under_way, waits: JoinSet::new() };
     loop {
         let Err(error) = watch(&sessions, &runtime, &mut adopting).await;
         if following.is_connected(&runtime) {
@@ -93,7 +104,7 @@ async fn follow(sessions: Arc<Sessions>, runtime: Runtime) {
 async fn watch(
     sessions: &Arc<Sessions>,
     runtime: &Runtime,
-    adopting: &mut JoinSet<()>,
+    adopting: &mut Adopting,
 ) -> Result<std::convert::Infallible, FollowError> {
     let engine = sessions.engine();
     let socket = runtime.socket(&engine.config()).await.map_err(FollowError::Socket)?;
@@ -144,15 +155,22 @@ async fn reapply(engine: &Arc<Engine>, after: &str) {
 async fn spawn_adopt(
     sessions: &Arc<Sessions>,
     runtime: &Runtime,
-    adopting: &mut JoinSet<()>,
+    adopting: &mut Adopting,
     name: String,
     session: String,
 ) {
-    while adopting.try_join_next().is_some() {}
-    if adopting.len() >= AT_ONCE {
-        adopting.join_next().await;
+    let Adopting { under_way, waits } = adopting;
+    while waits.try_join_next().is_some() {}
+    if waits.len() >= AT_ONCE {
+        waits.join_next().await;
     }
-    adopting.spawn(adopt(Arc::clone(sessions), runtime.clone(), name, session));
+    let (sessions, runtime) = (Arc::clone(sessions), runtime.clone());
+    let under_way = under_way.clone();
+    let adopted = tokio::spawn(async move {
+        adopt(sessions, runtime, name, session).await;
+        drop(under_way);
+    });
+    waits.spawn(async move { drop(adopted.await) });
 }
 
 /// Attaches one container. What it does to be slow, or what goes wrong with it, is no other's concern.

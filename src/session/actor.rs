@@ -257,14 +257,13 @@ impl Actor {
             }
             Request::Plug { slot, spec, reply } => self.plug(slot, spec, reply),
             Request::Declare { slot, spec, client, reply } => {
-                match self.declare(slot, spec, client).await {
-                    Ok(number) => {
-                        // Its loss may have been heard of before.
-                        if let Some(client) = client.filter(|_| reply.is_closed()) {
-                            self.plan.client_lost(client, Instant::now() + self.grace);
-                        }
-                        self.callers.declare(slot, number, reply);
-                    }
+                let declared = self.declare(slot, spec, client).await;
+                // The word that the client is gone may have come before.
+                if let Some(client) = client.filter(|_| reply.is_closed()) {
+                    self.plan.client_lost(client, Instant::now() + self.grace);
+                }
+                match declared {
+                    Ok(number) => self.callers.declare(slot, number, reply),
                     Err(error) => {
                         let _ = reply.send(counted("plug", Err(error)));
                     }

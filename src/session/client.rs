@@ -20,7 +20,7 @@ impl Client {
     }
 
     /// Declares what a slot should have, as long as this client is there. What programs told a device that is there
-    /// already (rumble, lights) is told to watchers again.
+    /// already (rumble, lights) is told to watchers again. When the answer is not waited for, the client is taken for gone.
     ///
     /// # Errors
     ///

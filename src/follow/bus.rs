@@ -3,12 +3,20 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{copy, sink};
 use tokio::net::UnixStream;
 
-/// The longest message that is read. Ours have some hundred bytes; the specification allows 128 MiB.
+/// The longest message that is read. Ours have some hundred bytes.
 const LONGEST: usize = 64 * 1024;
+
+/// The longest message that there is ("Message Protocol", "Message Format").
+const LONGEST_OF_ALL: usize = 128 << 20;
+
+/// The bus itself, as a destination and a sender.
+pub(super) const BUS: &str = "org.freedesktop.DBus";
 
 /// The bus cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +29,10 @@ pub(super) enum BusError {
     Write(#[source] io::Error),
     #[error("could not read from the system's message bus")]
     Read(#[source] io::Error),
-    #[error("the system's message bus sent what is no message for us")]
+    #[error("the system's message bus sent what is no message")]
     Message,
+    #[error("the system's message bus did not answer within {} s", .0.as_secs())]
+    Late(Duration),
     #[error("the system's message bus answered: {0}")]
     Error(String),
 }
@@ -34,7 +44,7 @@ pub(super) struct Bus {
     serial: u32,
 }
 
-/// A call of a method with at most one argument, a string, of whose answer only matters whether it is an error.
+/// A call of a method with at most one argument, a string.
 pub(super) struct Call<'a> {
     pub(super) destination: &'a str,
     pub(super) path: &'a str,
@@ -47,6 +57,7 @@ pub(super) struct Call<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
     kind: u8,
+    sender: String,
     member: String,
     error: String,
     reply_to: Option<u32>,
@@ -63,6 +74,7 @@ const MEMBER: u8 = 3;
 const ERROR_NAME: u8 = 4;
 const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
+const SENDER: u8 = 7;
 const SIGNATURE: u8 = 8;
 
 impl Bus {
@@ -81,9 +93,9 @@ impl Bus {
         }
         bus.write(b"BEGIN\r\n").await?;
         let hello = Call {
-            destination: "org.freedesktop.DBus",
+            destination: BUS,
             path: "/org/freedesktop/DBus",
-            interface: "org.freedesktop.DBus",
+            interface: BUS,
             member: "Hello",
             argument: None,
         };
@@ -93,18 +105,29 @@ impl Bus {
 
     /// Has signals sent to us.
     pub(super) async fn add_match(&mut self, rule: &str) -> Result<(), BusError> {
-        let add = Call {
-            destination: "org.freedesktop.DBus",
+        self.ask("AddMatch", rule).await.map(drop)
+    }
+
+    /// Who has a name now: the name of a connection, which is never another's.
+    pub(super) async fn owner(&mut self, name: &str) -> Result<String, BusError> {
+        let answer = self.ask("GetNameOwner", name).await?;
+        let owner = answer.strings().next();
+        owner.map(str::to_owned).ok_or(BusError::Message)
+    }
+
+    async fn ask(&mut self, member: &str, argument: &str) -> Result<Message, BusError> {
+        let call = Call {
+            destination: BUS,
             path: "/org/freedesktop/DBus",
-            interface: "org.freedesktop.DBus",
-            member: "AddMatch",
-            argument: Some(rule),
+            interface: BUS,
+            member,
+            argument: Some(argument),
         };
-        self.call(&add).await
+        self.call(&call).await
     }
 
     /// Calls a method and waits until it is done. What else comes meanwhile is not looked at.
-    pub(super) async fn call(&mut self, call: &Call<'_>) -> Result<(), BusError> {
+    pub(super) async fn call(&mut self, call: &Call<'_>) -> Result<Message, BusError> {
         self.serial += 1;
         let serial = self.serial;
         self.write(&call.encode(serial)).await?;
@@ -112,20 +135,31 @@ impl Bus {
             let message = self.read().await?;
             match (message.kind, message.reply_to) {
                 (ERROR, Some(to)) if to == serial => return Err(BusError::Error(message.error)),
-                (_, Some(to)) if to == serial => return Ok(()),
+                (_, Some(to)) if to == serial => return Ok(message),
                 _ => {}
             }
         }
     }
 
-    /// The next message.
+    /// The next message that is understood. Others are read over: whoever sends them must not keep us from hearing.
     pub(super) async fn read(&mut self) -> Result<Message, BusError> {
-        let mut bytes = vec![0; 16];
-        self.stream.read_exact(&mut bytes).await.map_err(BusError::Read)?;
-        let rest = length_after(&bytes).ok_or(BusError::Message)?;
-        bytes.resize(16 + rest, 0);
-        self.stream.read_exact(&mut bytes[16..]).await.map_err(BusError::Read)?;
-        Message::decode(&bytes).ok_or(BusError::Message)
+        loop {
+            let mut bytes = vec![0; 16];
+            self.stream.read_exact(&mut bytes).await.map_err(BusError::Read)?;
+            let rest = length_after(&bytes).ok_or(BusError::Message)?;
+            if rest > LONGEST {
+                let mut over = (&mut self.stream).take(rest as u64);
+                if copy(&mut over, &mut sink()).await.map_err(BusError::Read)? < rest as u64 {
+                    return Err(BusError::Read(io::ErrorKind::UnexpectedEof.into()));
+                }
+                continue;
+            }
+            bytes.resize(16 + rest, 0);
+            self.stream.read_exact(&mut bytes[16..]).await.map_err(BusError::Read)?;
+            if let Some(message) = Message::decode(&bytes) {
+                return Ok(message);
+            }
+        }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), BusError> {
@@ -167,12 +201,33 @@ impl Call<'_> {
 }
 
 impl Message {
-    /// Whether it is this signal, with this truth value as its body.
-    pub(super) fn is_signal(&self, member: &str, value: bool) -> bool {
-        self.kind == SIGNAL && self.member == member && self.body == u32::from(value).to_le_bytes()
+    /// Whether it is this signal, of this connection. Anybody can send us one that looks the same.
+    pub(super) fn is_signal(&self, sender: &str, member: &str) -> bool {
+        self.kind == SIGNAL && self.sender == sender && self.member == member
+    }
+
+    /// Whether its body is this truth value.
+    pub(super) fn says(&self, value: bool) -> bool {
+        self.body == u32::from(value).to_le_bytes()
+    }
+
+    /// The strings that its body is made of.
+    pub(super) fn strings(&self) -> impl Iterator<Item = &str> {
+        let mut at = 0_usize;
+        std::iter::from_fn(move || {
+            let length = usize::try_from(u32_at(&self.body, at)?).ok()?;
+            let end = (at + 4).checked_add(length)?;
+            let text = str::from_utf8(self.body.get(at + 4..end)?).ok()?;
+            at = (end + 1).next_multiple_of(4);
+            Some(text)
+        })
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
+        // Each end writes as it likes; what concerns us comes from this machine, which writes as we do.
+        if bytes.first() != Some(&b'l') {
+            return None;
+        }
         let fields = 16 + usize::try_from(u32_at(bytes, 12)?).ok()?;
         let mut message = Self { kind: *bytes.get(1)?, ..Self::default() };
         let mut at = 16;
@@ -185,6 +240,7 @@ impl Message {
                     let text = bytes.get(at + 4..(at + 4).checked_add(length)?)?;
                     let text = String::from_utf8(text.to_vec()).ok()?;
                     match field {
+                        SENDER => message.sender = text,
                         MEMBER => message.member = text,
                         ERROR_NAME => message.error = text,
                         _ => {}
@@ -207,16 +263,19 @@ impl Message {
     }
 }
 
-/// How much follows the first 16 bytes of a message. `None` if it is none that we read.
+/// How much follows the first 16 bytes of a message, in either byte order. `None` if it is none.
 fn length_after(start: &[u8]) -> Option<usize> {
-    // Each end writes as it likes; a bus on this machine writes as we do.
-    if start.first() != Some(&b'l') {
-        return None;
-    }
-    let body = usize::try_from(u32_at(start, 4)?).ok()?;
-    let fields = usize::try_from(u32_at(start, 12)?).ok()?;
-    let rest = fields.checked_next_multiple_of(8)?.checked_add(body)?;
-    Some(rest).filter(|&rest| rest <= LONGEST)
+    let number = |at| {
+        let bytes = start.get(at..at + 4)?.try_into().ok()?;
+        let number = match start.first()? {
+            b'l' => u32::from_le_bytes(bytes),
+            b'B' => u32::from_be_bytes(bytes),
+            _ => return None,
+        };
+        usize::try_from(number).ok()
+    };
+    let rest = number(12)?.checked_next_multiple_of(8)?.checked_add(number(4)?)?;
+    Some(rest).filter(|&rest| rest <= LONGEST_OF_ALL)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -255,8 +314,9 @@ mod tests {
     fn a_signal_is_read() {
         assert_eq!(length_after(RELOADING), Some(RELOADING.len() - 16));
         let signal = Message::decode(RELOADING).unwrap();
-        assert!(signal.is_signal("Reloading", true), "{signal:?}");
-        assert!(!signal.is_signal("Reloading", false) && !signal.is_signal("JobNew", true));
+        assert!(signal.is_signal(":1.2", "Reloading") && signal.says(true), "{signal:?}");
+        assert!(!signal.is_signal(":1.2", "JobNew") && !signal.says(false));
+        assert!(!signal.is_signal(":1.3", "Reloading"), "another has sent it");
     }
 
     #[test]
@@ -289,7 +349,42 @@ mod tests {
         let mut long = RELOADING.to_vec();
         long[4..8].fill(0xff);
         assert_eq!(length_after(&long), None, "too long");
-        long[0] = b'B';
-        assert_eq!(length_after(&long), None, "the other byte order");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_understood_is_read_over() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut bus = Bus { stream: BufReader::new(ours), serial: 0 };
+        let mut other_order = RELOADING.to_vec();
+        other_order[0] = b'B';
+        for at in [4, 8, 12] {
+            other_order[at..at + 4].reverse();
+        }
+        let mut long = RELOADING.to_vec();
+        long[4..8].copy_from_slice(&200_000_u32.to_le_bytes());
+        long.resize(RELOADING.len() - 4 + 200_000, 0);
+        let mut unknown = RELOADING.to_vec();
+        unknown[18] = b'v';
+        let sent = [&other_order, &long, &unknown, RELOADING].concat();
+        let sending = tokio::spawn(async move { theirs.write_all(&sent).await });
+        let read = bus.read().await.unwrap();
+        assert_eq!(read, Message::decode(RELOADING).unwrap());
+        sending.await.unwrap().unwrap();
+        let end = bus.read().await;
+        assert!(matches!(end, Err(BusError::Read(_))), "{end:?}");
+    }
+
+    #[test]
+    fn strings_are_read_up_to_the_first_that_is_none() {
+        let mut body = Vec::new();
+        put_string(&mut body, "org.freedesktop.systemd1");
+        pad(&mut body, 4);
+        put_string(&mut body, "");
+        pad(&mut body, 4);
+        put_string(&mut body, ":1.7");
+        let message = Message { body, ..Message::default() };
+        assert!(message.strings().eq(["org.freedesktop.systemd1", "", ":1.7"]));
+        let cut = Message { body: b"\x05\0\0\0cut".to_vec(), ..Message::default() };
+        assert_eq!(cut.strings().next(), None);
     }
 }

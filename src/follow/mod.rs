@@ -8,6 +8,7 @@
 //! What takes grants from containers is followed too, where that can be: a runtime's updates, and systemd.
 
 mod bus;
+mod reapply;
 mod status;
 mod systemd;
 
@@ -19,14 +20,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::engine::{Engine, chain};
+use crate::engine::chain;
 use crate::problem::Problem;
 use crate::runtime::api::Event;
 use crate::runtime::http::HttpError;
 use crate::runtime::{Runtime, api};
 use crate::session::Sessions;
 
-pub(crate) use status::Following;
+use self::reapply::Reapply;
+pub(crate) use self::status::Following;
 
 /// The label. Its value is a session's name.
 pub const LABEL: &str = "hotseat.session";
@@ -65,13 +67,16 @@ pub(crate) fn start(sessions: &Arc<Sessions>, under_way: &UnderWay) -> JoinSet<(
     let mut followers = JoinSet::new();
     let engine = sessions.engine();
     let config = engine.config();
+    let (reapply, asked) = Reapply::new();
     if engine.grants().is_ok_and(Grants::can_be_lost) {
-        followers.spawn(systemd::follow(Arc::clone(engine)));
+        followers.spawn(reapply::serve(Arc::clone(engine), asked));
+        followers.spawn(systemd::follow(reapply.clone()));
     }
     if config.follow {
         let users = config.follow_podman_users.iter().cloned().map(Runtime::PodmanOf);
         for runtime in [Runtime::Docker, Runtime::Podman].into_iter().chain(users) {
-            followers.spawn(follow(Arc::clone(sessions), runtime, under_way.clone()));
+            let (under_way, reapply) = (under_way.clone(), reapply.clone());
+            followers.spawn(follow(Arc::clone(sessions), runtime, under_way, reapply));
         }
     }
     followers
@@ -83,12 +88,12 @@ struct Adopting {
     waits: JoinSet<()>,
 }
 
-async fn follow(sessions: Arc<Sessions>, runtime: Runtime, under_way: UnderWay) {
+async fn follow(sessions: Arc<Sessions>, runtime: Runtime, under_way: UnderWay, reapply: Reapply) {
     let following = &sessions.engine().following;
     let mut pause = PAUSE.0;
     let mut adopting = Adopting { under_way, waits: JoinSet::new() };
     loop {
-        let Err(error) = watch(&sessions, &runtime, &mut adopting).await;
+        let Err(error) = watch(&sessions, &runtime, &reapply, &mut adopting).await;
         if following.is_connected(&runtime) {
             warn!(%runtime, error = chain(&error), "containers are not followed for now");
             pause = PAUSE.0;
@@ -104,6 +109,7 @@ async fn follow(sessions: Arc<Sessions>, runtime: Runtime, under_way: UnderWay) 
 async fn watch(
     sessions: &Arc<Sessions>,
     runtime: &Runtime,
+    reapply: &Reapply,
     adopting: &mut Adopting,
 ) -> Result<std::convert::Infallible, FollowError> {
     let engine = sessions.engine();
@@ -123,32 +129,22 @@ async fn watch(
     }
     engine.following.connected(runtime);
     info!(%runtime, "containers with the label {LABEL} are followed");
-    // It may have updated one while nobody listened.
-    reapply(engine, "a connection to a runtime").await;
+    // A user's own engine cannot write the rules of a cgroup's devices, and would keep us busy.
+    let may_take = !matches!(runtime, Runtime::PodmanOf(_));
+    if may_take {
+        // It may have updated one while nobody listened.
+        reapply.after("a connection to a runtime");
+    }
     while let Some(event) = events.next::<Event>().await.map_err(FollowError::Api)? {
         if event.action == api::UPDATE {
-            reapply(engine, "an update of a container").await;
+            if may_take {
+                reapply.after("an update of a container");
+            }
         } else if let Some((name, session)) = event.labelled(LABEL) {
             spawn_adopt(sessions, runtime, adopting, name, session).await;
         }
     }
     Err(FollowError::Ended)
-}
-
-/// Gives again what containers may have lost by what has just happened.
-async fn reapply(engine: &Arc<Engine>, after: &str) {
-    if !engine.grants().is_ok_and(Grants::can_be_lost) {
-        return;
-    }
-    let engine = Arc::clone(engine);
-    let reapply = move || engine.grants().map(Grants::reapply);
-    match tokio::task::spawn_blocking(reapply).await {
-        Ok(Ok(Err(error))) => {
-            warn!(after, error = chain(&error), "a container may have lost its devices");
-        }
-        Ok(_) => info!(after, "containers have what they were granted"),
-        Err(error) => warn!(after, %error, "a container may have lost its devices"),
-    }
 }
 
 /// Attaches one container beside others, as many as may be.

@@ -3,53 +3,94 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::debug;
+use tokio::time::timeout;
+use tracing::{debug, warn};
 
-use super::bus::{Bus, BusError, Call};
-use super::{PAUSE, reapply};
-use crate::engine::{Engine, chain};
+use super::PAUSE;
+use super::bus::{BUS, Bus, BusError, Call};
+use super::reapply::Reapply;
+use crate::engine::chain;
 
 /// The system's message bus (D-Bus Specification, "System message bus").
 const SOCKET: &str = "/run/dbus/system_bus_socket";
 
-/// Gives again what was lost, each time. Never ends.
-pub(super) async fn follow(engine: Arc<Engine>) {
+/// systemd's name on it (org.freedesktop.systemd1(5)).
+const NAME: &str = "org.freedesktop.systemd1";
+
+/// The bus and systemd answer in milliseconds unless they are stuck.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Has given again what was lost, each time. Never ends.
+pub(super) async fn follow(reapply: Reapply) {
     let mut pause = PAUSE.0;
+    let mut is_told = false;
     loop {
-        let Err(error) = listen(&engine, &mut pause).await;
-        debug!(error = chain(&error), "systemd is not followed for now");
+        let connected = timeout(PATIENCE, connect()).await;
+        let error = match connected.unwrap_or(Err(BusError::Late(PATIENCE))) {
+            Ok((bus, owner)) => {
+                (pause, is_told) = (PAUSE.0, false);
+                let Err(error) = listen(&reapply, bus, owner).await;
+                error
+            }
+            Err(error) => error,
+        };
+        if is_told {
+            debug!(error = chain(&error), "systemd is not followed for now");
+        } else {
+            warn!(error = chain(&error), "systemd is not followed for now");
+            is_told = true;
+        }
         // A back-off, as for the runtimes: nobody says when there will be a bus.
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     }
 }
 
-async fn listen(engine: &Arc<Engine>, pause: &mut Duration) -> Result<Infallible, BusError> {
+/// The bus, and which of its connections is systemd's.
+async fn connect() -> Result<(Bus, String), BusError> {
     let mut bus = Bus::connect(Path::new(SOCKET)).await?;
     bus.add_match(
         "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
          interface='org.freedesktop.systemd1.Manager',member='Reloading'",
     )
     .await?;
+    // It connects anew when it is executed anew.
+    bus.add_match(
+        "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',\
+         member='NameOwnerChanged',arg0='org.freedesktop.systemd1'",
+    )
+    .await?;
+    let owner = bus.owner(NAME).await?;
     // It says nothing to a bus without subscribers (org.freedesktop.systemd1(5), "Subscribe").
     bus.call(&Call {
-        destination: "org.freedesktop.systemd1",
+        destination: NAME,
         path: "/org/freedesktop/systemd1",
         interface: "org.freedesktop.systemd1.Manager",
         member: "Subscribe",
         argument: None,
     })
     .await?;
-    *pause = PAUSE.0;
+    Ok((bus, owner))
+}
+
+async fn listen(
+    reapply: &Reapply,
+    mut bus: Bus,
+    mut owner: String,
+) -> Result<Infallible, BusError> {
     // It may have been read again while nobody listened.
-    reapply(engine, "a connection to systemd").await;
+    reapply.after("a connection to systemd");
     loop {
+        let message = bus.read().await?;
+        if message.is_signal(BUS, "NameOwnerChanged") {
+            // The name, who had it, who has it.
+            owner = message.strings().nth(2).unwrap_or_default().to_owned();
+        }
         // True when it begins, false when all is done: src/core/manager.c dispatches its queue of cgroups first.
-        if bus.read().await?.is_signal("Reloading", false) {
-            reapply(engine, "a reload of systemd").await;
+        if message.is_signal(&owner, "Reloading") && message.says(false) {
+            reapply.after("a reload of systemd");
         }
     }
 }

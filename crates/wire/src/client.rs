@@ -75,9 +75,12 @@ impl ClientCore {
         }
     }
 
-    /// The device is gone, or not wanted any more.
+    /// The device is gone, or not wanted any more. Motors that run are to stop.
     pub fn unplugged(&mut self, slot: u8) {
-        self.slots.remove(&slot);
+        let gone = self.slots.remove(&slot);
+        if gone.is_some_and(|gone| gone.rumble_end().is_some()) {
+            self.feedback.push_back((slot, Feedback::STILL));
+        }
     }
 
     /// What the device is like here; `None` where there is none.

@@ -141,7 +141,7 @@ impl ServerCore {
     }
 
     /// The connection is lost: lets go of everything. Returns what is to be done. The devices stay; when the client is
-    /// back on another connection, tell it [`plugged`](Self::plugged).
+    /// back on another connection, tell it [`plugged`](Self::plugged), and call [`resume`](Self::resume) for each.
     pub fn disconnected(&mut self) -> &[Action] {
         self.actions.clear();
         for (number, place) in (0..).zip(&mut self.slots) {
@@ -163,11 +163,16 @@ impl ServerCore {
         let sequence = &mut self.sequences[usize::from(slot)][feedback.index()];
         *sequence = sequence.wrapping_add(1);
         place.send(now, *sequence, feedback);
-        if matches!(feedback, Feedback::Rumble { .. }) {
-            return None;
-        }
-        let body = feedback::Body::Feedback { sequence: *sequence, feedback };
-        Some(Message::Feedback(feedback::Frame { slot, epoch: place.epoch(), body }))
+        message(slot, place.epoch(), *sequence, feedback)
+    }
+
+    /// A client is back and was told of the device ([`plugged`](Self::plugged)): gives it the last feedback of each kind
+    /// again, also what came while nobody was connected. Returns what must be written to the control stream after that.
+    pub fn resume(&mut self, now: Duration, slot: u8) -> Vec<Message> {
+        let Some(Some(place)) = self.slots.get_mut(usize::from(slot)) else { return Vec::new() };
+        let epoch = place.epoch();
+        let said = place.send_again(now);
+        said.filter_map(|(sequence, feedback)| message(slot, epoch, sequence, feedback)).collect()
     }
 
     /// The next datagram to send now, if there is one; ask until there is none.
@@ -210,6 +215,15 @@ impl Default for ServerCore {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What is written to the control stream too: all but rumble.
+fn message(slot: u8, epoch: u8, sequence: u16, feedback: Feedback) -> Option<Message> {
+    if matches!(feedback, Feedback::Rumble { .. }) {
+        return None;
+    }
+    let body = feedback::Body::Feedback { sequence, feedback };
+    Some(Message::Feedback(feedback::Frame { slot, epoch, body }))
 }
 
 /// Parts of a device, each with a value.

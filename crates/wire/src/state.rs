@@ -37,7 +37,8 @@ impl State {
         match *change {
             Change::Button { button, down } => self.buttons.set(button, down),
             Change::Axes(axes) => replace(&mut self.axes, axes),
-            Change::Key { key, down } => self.keys.set(key, down),
+            // KEY_RESERVED: no key.
+            Change::Key { key, down } => key != 0 && self.keys.set(key, down),
             Change::MouseButton { button, down } => self.mouse_buttons.set(button, down),
             Change::Move { dx, dy } => (dx, dy) != (0, 0),
             Change::Wheel { vertical, horizontal } => (vertical, horizontal) != (0, 0),

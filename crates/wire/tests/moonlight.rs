@@ -84,6 +84,9 @@ fn a_modifier_that_is_only_said_is_pressed_for_the_key() {
     let said = events(&["0000000a 03000000 00 4180 01 0000"]);
     let expected = [key(42, true), key(30, true), key(42, false)];
     assert_eq!(said, changes(Device::Keyboard, &expected));
+    // A key that is held is said again: no modifier goes down for that.
+    let again = ["0000000a 03000000 00 4180 00 0000", "0000000a 03000000 00 4180 01 0000"];
+    assert_eq!(events(&again), changes(Device::Keyboard, &[key(30, true)]));
     // The right shift is held.
     let held = ["0000000a 03000000 00 a180 01 0000", "0000000a 03000000 00 4180 01 0000"];
     assert_eq!(events(&held), changes(Device::Keyboard, &[key(54, true), key(30, true)]));

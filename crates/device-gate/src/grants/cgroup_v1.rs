@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
-use super::{BackEnd, GrantError, Granting};
+use super::{BackEnd, GrantError, Granting, joined};
 use crate::access::{Access, Device, DeviceKind, Devices};
 use crate::cgroup::Cgroup;
 
@@ -67,21 +67,22 @@ impl CgroupV1 {
 
 impl Holder {
     /// Adds what is granted and not there: all of it, in the cgroup and those below. A runtime or systemd may have
-    /// written their own lists again.
-    fn apply(&mut self) -> Result<(), GrantError> {
+    /// written their own lists again. Says whether anything was not there.
+    fn apply(&mut self) -> Result<bool, GrantError> {
         let top = reopen(&self.cgroup)?;
+        let mut was_missing = false;
         for cgroup in [top].into_iter().chain(self.cgroup.descendants()) {
             let (id, path) = (cgroup.id(), cgroup.path().to_owned());
             match self.apply_to(cgroup) {
                 // One below may go away at any time.
                 Err(_) if id != self.cgroup.id() && !path.exists() => {}
-                result => result?,
+                result => was_missing |= result?,
             }
         }
-        Ok(())
+        Ok(was_missing)
     }
 
-    fn apply_to(&mut self, cgroup: Cgroup) -> Result<(), GrantError> {
+    fn apply_to(&mut self, cgroup: Cgroup) -> Result<bool, GrantError> {
         let list = fs::read_to_string(cgroup.path().join(LIST))
             .map_err(|source| v1_error(&cgroup, LIST, source))?;
         let list = parse_list(&list);
@@ -91,7 +92,7 @@ impl Holder {
             .filter_map(|&(devices, access)| missing(&list, devices, access))
             .collect();
         if missing.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let at = match self.changed.iter().position(|changed| changed.cgroup.id() == cgroup.id()) {
             Some(at) => at,
@@ -103,7 +104,10 @@ impl Holder {
                 self.changed.len() - 1
             }
         };
-        missing.into_iter().try_for_each(|(devices, access)| self.changed[at].add(devices, access))
+        for (devices, access) in missing {
+            self.changed[at].add(devices, access)?;
+        }
+        Ok(true)
     }
 
     /// Takes away what was added for `devices`, in those below first.
@@ -209,7 +213,7 @@ impl Granting for CgroupV1 {
             return result;
         }
         // A grant of any minor may have been all that another one needed.
-        if holder.cgroup.exists() { result.and(holder.apply()) } else { result }
+        if holder.cgroup.exists() { result.and(holder.apply().map(drop)) } else { result }
     }
 
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError> {
@@ -218,13 +222,13 @@ impl Granting for CgroupV1 {
         holder.take_all_back()
     }
 
-    fn reapply(&self) -> Result<(), GrantError> {
-        let mut result = Ok(());
+    fn reapply(&self) -> Result<bool, GrantError> {
+        let mut result = Ok(false);
         for holder in self.holders().values_mut() {
             match holder.apply() {
                 // It went away.
                 Err(_) if !holder.cgroup.exists() => {}
-                applied => result = result.and(applied),
+                applied => result = joined(result, applied),
             }
         }
         result

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::wrapped::Wrapped;
-use super::{BackEnd, BackEndError, GrantError, Granting};
+use super::{BackEnd, BackEndError, GrantError, Granting, joined};
 use crate::access::{Access, Devices};
 use crate::cgroup::Cgroup;
 use crate::program::Holder;
@@ -58,8 +58,9 @@ impl InlineWrap {
     }
 
     /// Wraps whatever is not wrapped on the way from the root to the cgroup, and below it: at the first grant all of
-    /// it, at later ones what the runtime or systemd has put there since.
-    fn wrap_all(&self, state: &mut State, cgroup: &Cgroup) -> Result<(), GrantError> {
+    /// it, at later ones what the runtime or systemd has put there since. Says
+    /// whether there was anything.
+    fn wrap_all(&self, state: &mut State, cgroup: &Cgroup) -> Result<bool, GrantError> {
         let error = |source| GrantError::Path { cgroup: cgroup.path().to_owned(), source };
         let own = Holder::Cgroup(cgroup.id());
         // What lies above is met by others too: there the caller's own cgroup has to be the one.
@@ -71,6 +72,7 @@ impl InlineWrap {
             .collect();
         places.push((reopen(cgroup)?, own));
         places.extend(cgroup.descendants().into_iter().map(|below| (below, own)));
+        let mut was_missing = false;
         for (place, holder) in places {
             let path = place.path().to_owned();
             let result = match state.wrapped.entry(place.id()) {
@@ -87,10 +89,10 @@ impl InlineWrap {
             match result {
                 // One below may go away at any time.
                 Err(_) if path != cgroup.path() && !path.exists() => {}
-                result => result?,
+                result => was_missing |= result?,
             }
         }
-        Ok(())
+        Ok(was_missing)
     }
 
     /// Forgets a cgroup without grants, and puts back what was wrapped for it alone.
@@ -164,23 +166,23 @@ impl Granting for InlineWrap {
         Ok(())
     }
 
-    fn reapply(&self) -> Result<(), GrantError> {
+    fn reapply(&self) -> Result<bool, GrantError> {
         let mut state = self.state();
-        let mut result = Ok(());
+        let mut result = Ok(false);
         let mut cgroups = Vec::new();
         for Granted { cgroup, .. } in state.holders.values() {
             match reopen(cgroup) {
                 Ok(cgroup) => cgroups.push(cgroup),
                 // It went away.
                 Err(_) if !cgroup.exists() => {}
-                Err(error) => result = result.and(Err(error)),
+                Err(error) => result = joined(result, Err(error)),
             }
         }
         for cgroup in cgroups {
             match self.wrap_all(&mut state, &cgroup) {
                 // It went away.
                 Err(_) if !cgroup.exists() => {}
-                wrapped => result = result.and(wrapped),
+                wrapped => result = joined(result, wrapped),
             }
         }
         result

@@ -56,8 +56,8 @@ trait Granting: fmt::Debug + Send + Sync {
     fn revoke(&self, cgroup: &Cgroup, devices: Devices) -> Result<(), GrantError>;
     /// Takes back all that the cgroup was granted.
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError>;
-    /// Gives again what somebody has taken, who has written a cgroup's rules anew.
-    fn reapply(&self) -> Result<(), GrantError>;
+    /// Gives again what somebody has taken, who has written a cgroup's rules anew. Says whether anything was missing.
+    fn reapply(&self) -> Result<bool, GrantError>;
     /// What keeps the grants when this process is gone; `None` where nothing can.
     fn lasting(&self) -> Option<Lasting<'_>> {
         None
@@ -77,6 +77,14 @@ pub struct Lasting<'a> {
     pub map: BorrowedFd<'a>,
     /// The program's place at the root.
     pub link: BorrowedFd<'a>,
+}
+
+/// Whether anything was missing, here or there; the first error.
+fn joined(
+    so_far: Result<bool, GrantError>,
+    here: Result<bool, GrantError>,
+) -> Result<bool, GrantError> {
+    so_far.and_then(|missing| here.map(|also| missing || also))
 }
 
 /// The grants of this host: the back-ends that work here.
@@ -173,15 +181,15 @@ impl Grants {
     }
 
     /// Gives again what containers were granted and have lost, because their runtime or systemd has written their rules
-    /// anew since.
+    /// anew since. Says whether they had lost anything.
     ///
     /// # Errors
     ///
     /// The first [`GrantError`]; tried for every container all the same.
-    pub fn reapply(&self) -> Result<(), GrantError> {
-        let mut result = Ok(());
+    pub fn reapply(&self) -> Result<bool, GrantError> {
+        let mut result = Ok(false);
         for back_end in self.granting() {
-            result = result.and(back_end.reapply());
+            result = joined(result, back_end.reapply());
         }
         result
     }

@@ -49,8 +49,8 @@ impl Granting for NotNeeded {
         Ok(())
     }
 
-    fn reapply(&self) -> Result<(), GrantError> {
-        Ok(())
+    fn reapply(&self) -> Result<bool, GrantError> {
+        Ok(false)
     }
 
     fn count(&self) -> Result<usize, GrantError> {

@@ -202,9 +202,9 @@ impl Granting for RootOverride {
         self.collect(&mut holders)
     }
 
-    fn reapply(&self) -> Result<(), GrantError> {
+    fn reapply(&self) -> Result<bool, GrantError> {
         // Its program stands apart from those of the containers.
-        Ok(())
+        Ok(false)
     }
 
     fn lasting(&self) -> Option<Lasting<'_>> {

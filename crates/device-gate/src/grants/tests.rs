@@ -177,7 +177,8 @@ fn what_somebody_has_taken_is_given_again() {
         // As a runtime or systemd does it: the rules of the start once more.
         scratch.refuse();
         assert_eq!(nodes.may_use(&scratch.0, PAD), !grants.can_be_lost());
-        grants.reapply().unwrap();
+        assert_eq!(grants.reapply().unwrap(), grants.can_be_lost());
+        assert!(!grants.reapply().unwrap(), "nothing is missing now");
         assert!(nodes.may_use(&scratch.0, PAD) && !nodes.may_use(&scratch.0, OTHER));
         grants.revoke_all(&gone.0).unwrap();
         grants.revoke(&scratch.0, PAD).unwrap();

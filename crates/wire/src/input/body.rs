@@ -176,7 +176,11 @@ impl Body {
             },
             Kind::Keyboard => {
                 let words = [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
-                Self::Keyboard { held: Set::from_words(words), log: read_log(kind, reader)? }
+                let held = Set::from_words(words);
+                if held.contains(0) {
+                    return Err(DecodeError::Value { field: "key" });
+                }
+                Self::Keyboard { held, log: read_log(kind, reader)? }
             }
             Kind::Mouse => Self::Mouse {
                 held: reader.u8()?,
@@ -259,6 +263,9 @@ fn read_log(kind: Kind, reader: &mut Reader<'_>) -> Result<Log, DecodeError> {
         let edge = Edge { number: reader.u8()?, down: reader.bool("edge direction")? };
         if u16::from(edge.number) >= kind.numbers() {
             return Err(DecodeError::Value { field: "edge number" });
+        }
+        if kind == Kind::Keyboard && edge.number == 0 {
+            return Err(DecodeError::Value { field: "key" });
         }
         if !log.edges.push(edge) {
             return Err(DecodeError::Value { field: "edge count" });

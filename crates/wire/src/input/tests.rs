@@ -3,8 +3,8 @@ use crate::{Battery, Set};
 
 /// The largest frame: a keyboard with a full log.
 fn keyboard(slot: u8) -> Frame {
-    let edges = (0..).map(|number| Edge { number, down: true }).take(crate::MAX_EDGES).collect();
-    let held: Set = (0..=255).collect();
+    let edges = (1..).map(|number| Edge { number, down: true }).take(crate::MAX_EDGES).collect();
+    let held: Set = (1..=255).collect();
     Frame { slot, epoch: 1, body: Body::Keyboard { held, log: Log { last: 1000, edges } } }
 }
 
@@ -39,4 +39,11 @@ fn every_kind_has_a_number_and_a_place() {
     assert!(places.iter().all(|is_taken| *is_taken));
     assert_eq!(Kind::ALL.iter().fold(0, |bits, kind| bits | kind.bit()), Kind::EVERY);
     assert_eq!((Kind::from_number(0), Kind::from_number(9)), (None, None));
+}
+
+#[test]
+fn there_is_no_key_0() {
+    let mut state = crate::State::default();
+    assert!(!state.apply(&crate::Change::Key { key: 0, down: true }));
+    assert_eq!(state, crate::State::default());
 }

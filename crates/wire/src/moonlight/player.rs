@@ -113,6 +113,10 @@ impl Player {
     /// A key with what the client takes for held. On-screen keyboards press no shift for a capital letter, they
     /// only say it: then it is pressed for this key.
     fn key(&mut self, key: u8, modifiers: u8, down: bool) {
+        // A client says again that a key is held; then it takes no modifiers.
+        if self.state.keys.contains(key) == down {
+            return;
+        }
         let mut added = Vec::new();
         for (bit, [left, right]) in keys::MODIFIERS {
             let is_held = self.state.keys.contains(left) || self.state.keys.contains(right);

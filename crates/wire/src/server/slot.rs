@@ -35,6 +35,8 @@ pub(super) struct Slot {
     /// When the last frame was applied.
     heard: Duration,
     feedback: [Option<Sending>; Feedback::KINDS],
+    /// What was last said of each kind, for a client that is back.
+    said: [Option<(u16, Feedback)>; Feedback::KINDS],
 }
 
 /// Feedback that is to be sent.
@@ -87,6 +89,7 @@ impl Slot {
             parts: PerKind::default(),
             heard: Duration::ZERO,
             feedback: [None; Feedback::KINDS],
+            said: [None; Feedback::KINDS],
         }
     }
 
@@ -248,6 +251,16 @@ impl Slot {
             _ => Some(1),
         };
         self.feedback[feedback.index()] = Some(Sending { sequence, feedback, next: now, left });
+        self.said[feedback.index()] = Some((sequence, feedback));
+    }
+
+    /// Sends again what was last said of each kind, and returns it.
+    pub(super) fn send_again(&mut self, now: Duration) -> impl Iterator<Item = (u16, Feedback)> {
+        let said = self.said;
+        for (sequence, feedback) in said.into_iter().flatten() {
+            self.send(now, sequence, feedback);
+        }
+        said.into_iter().flatten()
     }
 
     pub(super) fn owes_ack(&self) -> bool {

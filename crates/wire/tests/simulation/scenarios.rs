@@ -287,6 +287,41 @@ fn a_light_is_heard_once_whichever_way_it_comes_first() {
 }
 
 #[test]
+fn motors_of_a_device_that_is_gone_stop() {
+    let mut world = World::new(Network::perfect(), &[0, 1]);
+    let rumble =
+        Feedback::Rumble { low: 9, high: 0, left_trigger: 0, right_trigger: 0, ttl_ms: 60_000 };
+    world.server.feedback(world.now, 0, rumble);
+    world.run(50 * MS);
+    let now = world.client_now();
+    world.client.unplugged(1);
+    assert_eq!(world.client.poll_feedback(now), None);
+    world.client.unplugged(0);
+    assert_eq!(world.client.poll_feedback(now), Some((0, Feedback::STILL)));
+    assert_eq!(world.client.poll_feedback(now), None);
+}
+
+#[test]
+fn a_client_that_is_back_has_the_last_feedback_of_each_kind() {
+    let mut world = World::new(Network::perfect(), &[0]);
+    let rumble =
+        Feedback::Rumble { low: 9, high: 0, left_trigger: 0, right_trigger: 0, ttl_ms: 400 };
+    world.server.feedback(world.now, 0, Feedback::LightBar([1, 2, 3]));
+    world.server.feedback(world.now, 0, Feedback::Lamps(1));
+    world.run(50 * MS);
+    world.disconnect();
+    // Nobody hears it.
+    world.server.feedback(world.now, 0, Feedback::LightBar([4, 5, 6]));
+    world.server.feedback(world.now, 0, rumble);
+    world.feedback.clear();
+    world.reconnect();
+    world.run(50 * MS);
+    let mut heard: Vec<_> = world.feedback.iter().map(|(_, _, feedback)| *feedback).collect();
+    heard.sort_by_key(|feedback| format!("{feedback:?}"));
+    assert_eq!(heard, [Feedback::Lamps(1), Feedback::LightBar([4, 5, 6]), rumble]);
+}
+
+#[test]
 fn round_trip_and_loss_are_measured_whatever_the_client_s_clock_says() {
     let skew = 4_294_967_000;
     let mut world = World::new(Network { delay: 40, skew, ..Network::perfect() }, &[0]);

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
+use hotseat_wire::control::Message;
 use hotseat_wire::{Action, Change, ClientCore, Feedback, Kind, MAX_DATAGRAM, ServerCore, State};
 
 /// What the network does to datagrams.
@@ -181,6 +182,10 @@ impl World {
         self.client.connected();
         for (slot, epoch) in self.server.plugged().collect::<Vec<_>>() {
             self.client.plugged(slot, epoch, Kind::EVERY);
+            for message in self.server.resume(self.now, slot) {
+                let Message::Feedback(frame) = message else { panic!("{message:?}") };
+                self.client.handle_frame(self.client_now(), &frame);
+            }
         }
     }
 

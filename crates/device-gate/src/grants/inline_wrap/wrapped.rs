@@ -49,13 +49,14 @@ impl Wrapped {
         self.cgroup.exists()
     }
 
-    /// Wraps each program of the cgroup that may refuse something and is not wrapped yet, for these grants too.
+    /// Wraps each program of the cgroup that may refuse something and is not wrapped yet, for these grants too. Says
+    /// whether there was one.
     pub(super) fn wrap(
         &mut self,
         map: &GrantMap,
         id: u64,
         holder: Holder,
-    ) -> Result<(), GrantError> {
+    ) -> Result<bool, GrantError> {
         // What is wrapped from here on is wrapped for this holder too.
         let is_late = self.holders.insert(id, holder).is_none() && !self.wraps.is_empty();
         let mut result = self.wrap_once(map);
@@ -69,16 +70,20 @@ impl Wrapped {
                 _ => break,
             }
         }
-        result?;
-        if is_late { self.fill(map) } else { Ok(()) }
+        let was_missing = result?;
+        if is_late {
+            self.fill(map)?;
+        }
+        Ok(was_missing)
     }
 
-    fn wrap_once(&mut self, map: &GrantMap) -> Result<(), GrantError> {
+    fn wrap_once(&mut self, map: &GrantMap) -> Result<bool, GrantError> {
         let programs =
             |source| GrantError::Programs { cgroup: self.cgroup.path().to_owned(), source };
         let attached = bpf::device_programs(self.cgroup.as_fd(), false).map_err(programs)?;
         // Those that their owners have replaced meanwhile.
         self.wraps.retain(|wrap| attached.ids.contains(&wrap.entry_id));
+        let mut was_missing = false;
         for &id in &attached.ids {
             if self.wraps.iter().any(|wrap| wrap.entry_id == id) {
                 continue;
@@ -102,8 +107,9 @@ impl Wrapped {
             let wrap = self.replace(map, &attached, id, original, insns);
             let wrap = wrap.map_err(|source| self.error(source))?;
             self.wraps.push(wrap);
+            was_missing = true;
         }
-        Ok(())
+        Ok(was_missing)
     }
 
     /// Puts an entry of ours in the place of program `id`.

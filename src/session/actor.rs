@@ -143,7 +143,7 @@ impl Actor {
                         closing.wait();
                     }
                     let plugged = guarded(&engine, &mut state, |engine, state| {
-                        plug::plug(engine, state, slot, wanted)
+                        plug::plug(engine, state, slot, wanted, None)
                     });
                     (state, Stepped::Plugged(slot, plugged))
                 }))

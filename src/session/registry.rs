@@ -146,7 +146,8 @@ impl Sessions {
     /// Makes a session.
     async fn start(&self, name: &str, grace: Option<Duration>) -> Result<Handle, Error> {
         let grace_ms = grace.and_then(|grace| u64::try_from(grace.as_millis()).ok());
-        self.start_with(name, move |engine, name| {
+        let limit = self.engine.config().limits.sessions;
+        self.start_with(name, limit, move |engine, name| {
             engine.journal.intend(&name, Intent::Add { grace_ms }).map_err(Error::Journal)?;
             fault::point("add.intended");
             let made = make(engine, name.clone(), grace);
@@ -167,25 +168,27 @@ impl Sessions {
     /// [`Error`]. Of the attach it is told in the result.
     pub(crate) async fn bring_back(&self, returning: Returning) -> Result<Session, Error> {
         let Returning { name, container, devices, grace } = returning;
-        let handle = self.start_with(&name, move |engine, name| make(engine, name, grace)).await?;
+        let make = move |engine: &Engine, name| make(engine, name, grace);
+        // It was there when the limit was lowered.
+        let handle = self.start_with(&name, usize::MAX, make).await?;
         handle.ask(|reply| Request::BringBack { devices, reply }).await?;
         let Some((reference, container)) = container else { return Ok(handle.view()) };
         attach_opened(&handle, reference, container).await?;
         handle.ask(Request::Settled).await
     }
 
-    /// Starts the session that `make` makes. One at a time: what is asked of other sessions meanwhile does not wait for
+    /// Starts the session that `make` makes, if there are fewer than `limit`. One at a time: what is asked of other sessions meanwhile does not wait for
     /// it.
     async fn start_with(
         &self,
         name: &str,
+        limit: usize,
         make: impl FnOnce(&Engine, String) -> Result<State, Error> + Send + 'static,
     ) -> Result<Handle, Error> {
         let _one_at_a_time = self.starting.lock().await;
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
-        let limit = self.engine.config().limits.sessions;
         if self.handles().len() >= limit {
             return Err(Error::Limit(LimitError::Sessions { limit }));
         }

@@ -160,25 +160,44 @@ impl Sessions {
         .await
     }
 
-    /// Makes a session that an earlier daemon had, with what it should have, and attaches it to its container, if that
-    /// still runs.
+    /// Makes a session that an earlier daemon had, with what it should have. The answer stands for its clients of then:
+    /// the grace time begins when it is dropped.
     ///
     /// # Errors
     ///
-    /// [`Error`]. Of the attach it is told in the result.
-    pub(crate) async fn bring_back(&self, returning: Returning) -> Result<Session, Error> {
-        let Returning { name, container, devices, grace } = returning;
+    /// [`Error`]; there is no session then.
+    pub(crate) async fn bring_back(
+        &self,
+        name: &str,
+        devices: BTreeMap<u8, (Spec, bool)>,
+        grace: Option<Duration>,
+        resumes: bool,
+    ) -> Result<Client, Error> {
         let make = move |engine: &Engine, name| make(engine, name, grace);
         // It was there when the limit was lowered.
-        let handle = self.start_with(&name, usize::MAX, make).await?;
-        handle.ask(|reply| Request::BringBack { devices, reply }).await?;
-        let Some((reference, container)) = container else { return Ok(handle.view()) };
-        attach_opened(&handle, reference, container).await?;
-        handle.ask(Request::Settled).await
+        let client = Client::new(self.start_with(name, usize::MAX, make).await?);
+        client.bring_back(devices, resumes).await?;
+        Ok(client)
     }
 
-    /// Starts the session that `make` makes, if there are fewer than `limit`. One at a time: what is asked of other sessions meanwhile does not wait for
-    /// it.
+    /// Attaches a session that an earlier daemon had to its container of then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the session has no container then.
+    pub(crate) async fn attach_again(
+        &self,
+        name: &str,
+        reference: ContainerRef,
+        container: Container,
+    ) -> Result<(), Error> {
+        let handle = self.handle(name)?;
+        attach_opened(&handle, reference, container).await?;
+        handle.ask(Request::Settled).await.map(drop)
+    }
+
+    /// Starts the session that `make` makes, if there are fewer than `limit`. One at a time: what is asked of other sessions
+    /// meanwhile does not wait for it.
     async fn start_with(
         &self,
         name: &str,

@@ -178,8 +178,8 @@ impl Engine {
         {
             tracing::error!(error = chain(&error), "an earlier daemon's grants hold on");
         }
-        let mut survivors = self.survivors.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((session, slot), survivor) in mem::take(&mut *survivors) {
+        let left = mem::take(&mut *self.survivors.lock().unwrap_or_else(PoisonError::into_inner));
+        for ((session, slot), survivor) in left {
             tracing::warn!(session, slot, "the session did not get its device again; it is closed");
             if let Err(error) = self.staging.forget(&session, &survivor.staged) {
                 tracing::warn!(session, error = chain(&error), "what showed it stays");

@@ -23,30 +23,49 @@ use crate::runtime::ContainerRef;
 use crate::sandbox;
 use crate::session::announced;
 use crate::session::journal::{Attached, Goal, Kept};
-use crate::session::{Returning, Sessions, Spec};
+use crate::session::{Client, Returning, Sessions, Spec};
 
 /// How long the looks into containers may take together. Each has a time of its own, but of containers that do not answer
 /// there may be many, and the daemon is to be ready in time (`TimeoutStartSec=` of hotseat.service).
 const SWEEPING: Duration = Duration::from_secs(30);
 
-/// Takes away what an earlier daemon left, and brings its sessions back.
-pub async fn recover(sessions: &Arc<Sessions>) {
+/// How long the daemon waits for the containers of its sessions before it answers callers. One may hang.
+const CONTAINERS: Duration = Duration::from_secs(5);
+
+/// Takes away what an earlier daemon left, and brings its sessions back. What containers are slow to do goes on beside. The
+/// answer stands for the clients of the earlier daemon, whose grace time begins when it is dropped: they cannot come back
+/// before they are answered.
+pub async fn recover(sessions: &Arc<Sessions>) -> Vec<Client> {
     let engine = Arc::clone(sessions.engine());
     let cleaned = tokio::task::spawn_blocking(move || clean(&engine)).await;
     let Ok(returning) = cleaned.inspect_err(|error| error!(%error, "the recovery broke off"))
     else {
-        return;
+        return Vec::new();
     };
     fault::point("recover.cleaned");
+    let mut clients = Vec::new();
     // At once: the container of one may not answer for a while.
     let mut under_way = JoinSet::new();
-    for session in returning {
-        under_way.spawn(bring_back(Arc::clone(sessions), session));
+    for Returning { name, container, devices, grace } in returning {
+        match sessions.bring_back(&name, devices, grace, container.is_some()).await {
+            Ok(client) => clients.push(client),
+            Err(error) => {
+                error!(session = name, error = chain(&error), "the session is not back");
+                continue;
+            }
+        }
+        under_way.spawn(bring_back(Arc::clone(sessions), name, container));
     }
-    under_way.join_all().await;
     let engine = Arc::clone(sessions.engine());
-    let forgotten = tokio::task::spawn_blocking(move || engine.forget_survivors()).await;
-    let _ = forgotten.inspect_err(|error| error!(%error, "the recovery broke off"));
+    let mut end = tokio::spawn(async move {
+        under_way.join_all().await;
+        let forgotten = tokio::task::spawn_blocking(move || engine.forget_survivors()).await;
+        let _ = forgotten.inspect_err(|error| error!(%error, "the recovery broke off"));
+    });
+    if tokio::time::timeout(CONTAINERS, &mut end).await.is_err() {
+        warn!("a container does not answer; its session follows when it does");
+    }
+    clients
 }
 
 /// Takes away all that an earlier daemon left, and says which sessions come back. May itself be killed at any
@@ -289,11 +308,16 @@ fn tell(what: &'static str, count: usize) {
     metrics::cleaned(what, count);
 }
 
-/// Brings a session back, with its devices where its container still runs: those that have outlived the earlier
+/// Brings a session back into its container, if that still runs, with its devices: those that have outlived the earlier
 /// daemon, and new ones for the rest.
-async fn bring_back(sessions: Arc<Sessions>, returning: Returning) {
-    let name = returning.name.clone();
-    if let Err(error) = sessions.bring_back(returning).await {
+async fn bring_back(
+    sessions: Arc<Sessions>,
+    name: String,
+    container: Option<(ContainerRef, Container)>,
+) {
+    if let Some((reference, container)) = container
+        && let Err(error) = sessions.attach_again(&name, reference, container).await
+    {
         warn!(
             session = name,
             error = chain(&error),

@@ -87,7 +87,7 @@ async fn run(
     let path = config.socket.clone();
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config, passed)).await??);
     let sessions = Arc::new(Sessions::new(engine));
-    recovery::recover(&sessions).await;
+    let clients = recovery::recover(&sessions).await;
     let reloader = Arc::new(Reloader::start(origin, Arc::clone(&sessions)));
     notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");
@@ -108,6 +108,8 @@ async fn run(
         let _ = stopped.await;
         tokio::time::sleep(LAST_REQUESTS).await;
     };
+    // From now on they can come back.
+    drop(clients);
     let router = api::router(Arc::clone(&sessions), Arc::clone(&reloader), metrics);
     tokio::select! {
         () = socket.serve(router, sessions.engine(), stop) => {}

@@ -62,6 +62,8 @@ pub(super) struct Actor {
     publish: watch::Sender<Session>,
     /// Readable when the container's first process ends.
     container_end: Option<AsyncFd<OwnedFd>>,
+    /// Whether the next attach is to the container of an earlier daemon. No other gets devices that outlived that one.
+    resumes: bool,
 }
 
 impl Actor {
@@ -88,6 +90,7 @@ impl Actor {
             losses,
             publish,
             container_end: None,
+            resumes: false,
         };
         (actor, view)
     }
@@ -143,7 +146,7 @@ impl Actor {
                         closing.wait();
                     }
                     let plugged = guarded(&engine, &mut state, |engine, state| {
-                        plug::plug(engine, state, slot, wanted)
+                        plug::plug(engine, state, slot, wanted, None)
                     });
                     (state, Stepped::Plugged(slot, plugged))
                 }))
@@ -269,13 +272,12 @@ impl Actor {
                     }
                 }
             }
-            Request::BringBack { devices, reply } => {
-                let gone = ClientId::new();
+            Request::BringBack { devices, client, resumes, reply } => {
                 self.declared.extend(devices.keys());
                 for (slot, (spec, of_client)) in devices {
-                    self.plan.want(slot, spec, of_client.then_some(gone));
+                    self.plan.want(slot, spec, of_client.then_some(client));
                 }
-                self.plan.client_lost(gone, Instant::now() + self.grace);
+                self.resumes = resumes;
                 let _ = reply.send(Ok(()));
             }
             Request::Unplug { slot, reply } => {
@@ -396,6 +398,7 @@ impl Actor {
         container: Container,
     ) -> Result<bool, Error> {
         self.finish().await;
+        let resumes = mem::take(&mut self.resumes);
         let attached = self
             .blocking(move |engine, state| door::open(engine, state, reference, container))
             .await;
@@ -407,7 +410,9 @@ impl Actor {
             self.plan.closed();
             self.plan.opened();
             self.watch_container();
-            self.resume().await;
+            if resumes {
+                self.resume().await;
+            }
         }
         attached
     }

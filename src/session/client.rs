@@ -1,5 +1,7 @@
 //! A client of a session: who sends input, for as long as the connection lasts.
 
+use std::collections::BTreeMap;
+
 use super::error::Error;
 use super::handle::{Handle, Request};
 use super::plan::ClientId;
@@ -17,6 +19,17 @@ pub struct Client {
 impl Client {
     pub(super) fn new(handle: Handle) -> Self {
         Self { handle, id: ClientId::new() }
+    }
+
+    /// Declares what an earlier daemon has promised, as its client where it was one's. `resumes` where the next attach is
+    /// to the container of then, which has its devices still.
+    pub(super) async fn bring_back(
+        &self,
+        devices: BTreeMap<u8, (Spec, bool)>,
+        resumes: bool,
+    ) -> Result<(), Error> {
+        let client = self.id;
+        self.handle.ask(|reply| Request::BringBack { devices, client, resumes, reply }).await
     }
 
     /// Declares what a slot should have, as long as this client is there. What programs told a device that is there

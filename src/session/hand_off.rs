@@ -4,6 +4,9 @@
 //! container would go on reading. Its kernel device is destroyed, which nobody survives, and one of the same identity
 //! is made in the same slot for the new container.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use device_gate::Container;
 
 use super::error::Error;
@@ -13,6 +16,7 @@ use super::state::State;
 use super::{door, plug, unplug};
 use crate::engine::{Engine, chain};
 use crate::fault;
+use crate::limits::Taken;
 use crate::runtime::ContainerRef;
 
 /// Moves the session, and plugs these into its slots there. When that fails it is back in the old container, with its
@@ -42,15 +46,21 @@ fn hand_over(
     container: Container,
     devices: &[(u8, Spec)],
 ) -> Result<(), Error> {
+    // Whatever the limits are by now, and whoever else wants a place: what is there goes along.
+    let places = places(state, devices);
     let (old, closed) = door::leave(engine, state);
     fault::point("move.left");
     // What could not be taken away may be used there still.
     closed.map_err(|error| not_moved(state, error))?;
 
-    let Err(error) = settle(engine, state, reference, container, devices) else { return Ok(()) };
+    let Err(error) = settle(engine, state, reference, container, devices, &places) else {
+        return Ok(());
+    };
     let (_, closed) = door::leave(engine, state);
     let back = closed.and_then(|()| match old {
-        Some((reference, container)) => settle(engine, state, reference, container, devices),
+        Some((reference, container)) => {
+            settle(engine, state, reference, container, devices, &places)
+        }
         None => Ok(()),
     });
     if let Err(error) = back {
@@ -61,6 +71,19 @@ fn hand_over(
     Err(not_moved(state, error))
 }
 
+/// What the devices have of the limits, by slot.
+type Places = BTreeMap<u8, Arc<Vec<Taken>>>;
+
+/// A device of another kind counts for other limits.
+fn places(state: &State, devices: &[(u8, Spec)]) -> Places {
+    let place = |(slot, spec): &(u8, Spec)| {
+        let plugged = state.slots.get(slot)?;
+        let is_alike = plugged.profile.backend() == spec.profile.backend();
+        is_alike.then(|| (*slot, Arc::clone(&plugged.taken)))
+    };
+    devices.iter().filter_map(place).collect()
+}
+
 /// Opens the door and plugs every device there.
 fn settle(
     engine: &Engine,
@@ -68,11 +91,12 @@ fn settle(
     reference: ContainerRef,
     container: Container,
     devices: &[(u8, Spec)],
+    places: &Places,
 ) -> Result<(), Error> {
     door::open(engine, state, reference, container)?;
     fault::point("move.opened");
     for (slot, spec) in devices {
-        plug::plug(engine, state, *slot, spec.clone())?;
+        plug::plug(engine, state, *slot, spec.clone(), places.get(slot).cloned())?;
     }
     Ok(())
 }

@@ -33,8 +33,14 @@ pub(super) enum Request {
     Plug { slot: Option<u8>, spec: Spec, reply: Reply<Device> },
     /// Any time: what cannot be plugged now may be later.
     Declare { slot: u8, spec: Spec, client: Option<ClientId>, reply: Reply<Declared> },
-    /// At first: what an earlier daemon has promised, and whether to a client.
-    BringBack { devices: BTreeMap<u8, (Spec, bool)>, reply: Reply<()> },
+    /// At first: what an earlier daemon has promised, and whether to a client, which this one stands for.
+    BringBack {
+        devices: BTreeMap<u8, (Spec, bool)>,
+        client: ClientId,
+        /// Whether the container comes back too, to be attached next.
+        resumes: bool,
+        reply: Reply<()>,
+    },
     /// While the slot has a device, or is to have one.
     Unplug { slot: u8, reply: Reply<Option<Closing>> },
     /// Any time; the last request.

@@ -69,10 +69,16 @@ impl Spec {
 }
 
 /// Plugs a device into a slot, which is empty. On an error everything that was done is undone. Watchers are told either
-/// way.
-pub(super) fn plug(engine: &Engine, state: &mut State, slot: u8, spec: Spec) -> Result<(), Error> {
+/// way. One that takes the place of another which was there has its part of the limits `taken`.
+pub(super) fn plug(
+    engine: &Engine,
+    state: &mut State,
+    slot: u8,
+    spec: Spec,
+    taken: Option<Arc<Vec<Taken>>>,
+) -> Result<(), Error> {
     let profile = spec.profile.name().to_owned();
-    match plug_journaled(engine, state, slot, spec) {
+    match plug_journaled(engine, state, slot, spec, taken) {
         Ok(took) => {
             let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             engine.events.publish(&state.name, What::Plugged { slot, profile, us });
@@ -96,7 +102,7 @@ pub(super) fn take(
     engine: &Engine,
     state: &State,
     profile: &Profile,
-) -> Result<Vec<Taken>, LimitError> {
+) -> Result<Arc<Vec<Taken>>, LimitError> {
     let config = engine.config();
     let limit = config.limits.devices_per_session;
     if state.slots.len() >= limit {
@@ -108,7 +114,7 @@ pub(super) fn take(
         let limit = config.limits.whole_pads;
         taken.push(engine.whole_pads.take(limit).ok_or(LimitError::WholePads { limit })?);
     }
-    Ok(taken)
+    Ok(Arc::new(taken))
 }
 
 /// Returns how long it took.
@@ -117,11 +123,15 @@ fn plug_journaled(
     state: &mut State,
     slot: u8,
     spec: Spec,
+    taken: Option<Arc<Vec<Taken>>>,
 ) -> Result<Duration, Error> {
     let _span = span::plug(state, slot, spec.profile.name()).entered();
     let runtime = state.door()?.reference.runtime();
     engine.grants().map_err(Error::GrantsUnavailable)?;
-    let taken = take(engine, state, &spec.profile).map_err(Error::Limit)?;
+    let taken = match taken {
+        Some(taken) => taken,
+        None => take(engine, state, &spec.profile).map_err(Error::Limit)?,
+    };
 
     let journal = &engine.journal;
     fault::point("plug.begin");
@@ -150,7 +160,7 @@ fn plug_slot(
     state: &State,
     slot: u8,
     spec: Spec,
-    taken: Vec<Taken>,
+    taken: Arc<Vec<Taken>>,
 ) -> Result<Plugged, Error> {
     let mut timings = Timings::start();
     let door = state.door()?;

@@ -146,7 +146,8 @@ impl Sessions {
     /// Makes a session.
     async fn start(&self, name: &str, grace: Option<Duration>) -> Result<Handle, Error> {
         let grace_ms = grace.and_then(|grace| u64::try_from(grace.as_millis()).ok());
-        self.start_with(name, move |engine, name| {
+        let limit = self.engine.config().limits.sessions;
+        self.start_with(name, limit, move |engine, name| {
             engine.journal.intend(&name, Intent::Add { grace_ms }).map_err(Error::Journal)?;
             fault::point("add.intended");
             let made = make(engine, name.clone(), grace);
@@ -159,33 +160,54 @@ impl Sessions {
         .await
     }
 
-    /// Makes a session that an earlier daemon had, with what it should have, and attaches it to its container, if that
-    /// still runs.
+    /// Makes a session that an earlier daemon had, with what it should have. The answer stands for its clients of then:
+    /// the grace time begins when it is dropped.
     ///
     /// # Errors
     ///
-    /// [`Error`]. Of the attach it is told in the result.
-    pub(crate) async fn bring_back(&self, returning: Returning) -> Result<Session, Error> {
-        let Returning { name, container, devices, grace } = returning;
-        let handle = self.start_with(&name, move |engine, name| make(engine, name, grace)).await?;
-        handle.ask(|reply| Request::BringBack { devices, reply }).await?;
-        let Some((reference, container)) = container else { return Ok(handle.view()) };
-        attach_opened(&handle, reference, container).await?;
-        handle.ask(Request::Settled).await
+    /// [`Error`]; there is no session then.
+    pub(crate) async fn bring_back(
+        &self,
+        name: &str,
+        devices: BTreeMap<u8, (Spec, bool)>,
+        grace: Option<Duration>,
+        resumes: bool,
+    ) -> Result<Client, Error> {
+        let make = move |engine: &Engine, name| make(engine, name, grace);
+        // It was there when the limit was lowered.
+        let client = Client::new(self.start_with(name, usize::MAX, make).await?);
+        client.bring_back(devices, resumes).await?;
+        Ok(client)
     }
 
-    /// Starts the session that `make` makes. One at a time: what is asked of other sessions meanwhile does not wait for
-    /// it.
+    /// Attaches a session that an earlier daemon had to its container of then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the session has no container then.
+    pub(crate) async fn attach_again(
+        &self,
+        name: &str,
+        reference: ContainerRef,
+        container: Container,
+    ) -> Result<(), Error> {
+        let handle = self.handle(name)?;
+        attach_opened(&handle, reference, container).await?;
+        handle.ask(Request::Settled).await.map(drop)
+    }
+
+    /// Starts the session that `make` makes, if there are fewer than `limit`. One at a time: what is asked of other sessions
+    /// meanwhile does not wait for it.
     async fn start_with(
         &self,
         name: &str,
+        limit: usize,
         make: impl FnOnce(&Engine, String) -> Result<State, Error> + Send + 'static,
     ) -> Result<Handle, Error> {
         let _one_at_a_time = self.starting.lock().await;
         if self.handles().contains_key(name) {
             return Err(Error::SessionExists { name: name.to_owned() });
         }
-        let limit = self.engine.config().limits.sessions;
         if self.handles().len() >= limit {
             return Err(Error::Limit(LimitError::Sessions { limit }));
         }

@@ -57,8 +57,8 @@ pub(super) struct Plugged {
     pub(super) timings: Timings,
     /// Whether it was tried from inside; a paused container cannot be.
     pub(super) verified: bool,
-    /// Its part of what the configuration's limits allow.
-    pub(super) taken: Vec<Taken>,
+    /// Its part of what the configuration's limits allow; shared with the device that takes its place at a move.
+    pub(super) taken: Arc<Vec<Taken>>,
 }
 
 /// One kernel object of a device, made ready for the container.

@@ -255,78 +255,82 @@ pub fn main() -> ExitCode {
 /// The commands that are a request and its answer.
 fn ask(command: Command, client: &Client) -> Result<ExitCode> {
     let runtime = runtime()?;
-    runtime.block_on(async {
-        match command {
-            Command::Session(SessionCommand::Add { session, container, grace }) => {
-                output::session_added(&client.add_session(&session, container, grace).await?);
-            }
-            Command::Session(SessionCommand::Ls(json)) => {
-                output::sessions(&client.sessions().await?, json.json)?;
-            }
-            Command::Session(SessionCommand::Attach { session, container }) => {
-                output::session_added(&client.attach(&session, container).await?);
-            }
-            Command::Session(SessionCommand::Show { session, flags: true, .. }) => {
-                output::line(&output::flags(&client.session(&session).await?));
-            }
-            Command::Session(SessionCommand::Show { session, json, .. }) => {
-                output::session(&client.session(&session).await?, json.json)?;
-            }
-            Command::Session(SessionCommand::Move { session, container }) => {
-                output::session_added(&client.move_session(&session, &container).await?);
-            }
-            Command::Session(SessionCommand::Rm { session }) => {
-                client.remove_session(&session).await?;
-            }
-            Command::Plug(PlugArgs {
-                session,
-                profile,
-                slot: Some(slot),
-                name,
-                declare: true,
-                json,
-            }) => {
-                let declared = client.declare(&session, slot, &profile, name).await?;
-                output::declared(&session, &declared, json.json)?;
-            }
-            Command::Client { session } => {
-                client.be_client(&session, lines::of_standard_input()).await?;
-            }
-            Command::Plug(args) => {
-                let device =
-                    client.plug(&args.session, &args.profile, args.slot, args.name).await?;
-                output::plugged(&args.session, &device, args.json.json)?;
-            }
-            Command::Unplug { session, slot } => client.unplug(&session, slot).await?,
-            Command::Send { session, slot, events } => client.send(&session, slot, events).await?,
-            Command::Who { session, slot, json } => {
-                output::holders(&client.holders(&session, slot).await?, json.json)?;
-            }
-            Command::Watch { session, since, json } => {
-                let show = |event: &str, id: Option<&str>, data: &str| {
-                    output::event(event, id, data, json.json);
-                };
-                client.watch(session.as_deref(), since.as_deref(), show).await?;
-            }
-            Command::Reload(json) => output::changes(&client.reload().await?, json.json)?,
-            Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
-            Command::Profiles { json, .. } => {
-                output::profiles(&client.profiles().await?, json.json)?;
-            }
-            Command::Doctor { container, json } => {
-                let checks = client.doctor(container.as_deref()).await?;
-                return output::doctor(&checks, json.json);
-            }
-            Command::Serve(_)
-            | Command::Run(_)
-            | Command::Cdi(_)
-            | Command::Setup
-            | Command::CheckConfig { .. }
-            | Command::Openapi
-            | Command::SandboxInit { .. } => {}
+    let asked = runtime.block_on(ask_for(command, client));
+    // A read of standard input that is under way is not waited for.
+    runtime.shutdown_background();
+    asked
+}
+
+async fn ask_for(command: Command, client: &Client) -> Result<ExitCode> {
+    match command {
+        Command::Session(SessionCommand::Add { session, container, grace }) => {
+            output::session_added(&client.add_session(&session, container, grace).await?);
         }
-        Ok(ExitCode::SUCCESS)
-    })
+        Command::Session(SessionCommand::Ls(json)) => {
+            output::sessions(&client.sessions().await?, json.json)?;
+        }
+        Command::Session(SessionCommand::Attach { session, container }) => {
+            output::session_added(&client.attach(&session, container).await?);
+        }
+        Command::Session(SessionCommand::Show { session, flags: true, .. }) => {
+            output::line(&output::flags(&client.session(&session).await?));
+        }
+        Command::Session(SessionCommand::Show { session, json, .. }) => {
+            output::session(&client.session(&session).await?, json.json)?;
+        }
+        Command::Session(SessionCommand::Move { session, container }) => {
+            output::session_added(&client.move_session(&session, &container).await?);
+        }
+        Command::Session(SessionCommand::Rm { session }) => {
+            client.remove_session(&session).await?;
+        }
+        Command::Plug(PlugArgs {
+            session,
+            profile,
+            slot: Some(slot),
+            name,
+            declare: true,
+            json,
+        }) => {
+            let declared = client.declare(&session, slot, &profile, name).await?;
+            output::declared(&session, &declared, json.json)?;
+        }
+        Command::Client { session } => {
+            client.be_client(&session, lines::of_standard_input()).await?;
+        }
+        Command::Plug(args) => {
+            let device = client.plug(&args.session, &args.profile, args.slot, args.name).await?;
+            output::plugged(&args.session, &device, args.json.json)?;
+        }
+        Command::Unplug { session, slot } => client.unplug(&session, slot).await?,
+        Command::Send { session, slot, events } => client.send(&session, slot, events).await?,
+        Command::Who { session, slot, json } => {
+            output::holders(&client.holders(&session, slot).await?, json.json)?;
+        }
+        Command::Watch { session, since, json } => {
+            let show = |event: &str, id: Option<&str>, data: &str| {
+                output::event(event, id, data, json.json);
+            };
+            client.watch(session.as_deref(), since.as_deref(), show).await?;
+        }
+        Command::Reload(json) => output::changes(&client.reload().await?, json.json)?,
+        Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
+        Command::Profiles { json, .. } => {
+            output::profiles(&client.profiles().await?, json.json)?;
+        }
+        Command::Doctor { container, json } => {
+            let checks = client.doctor(container.as_deref()).await?;
+            return output::doctor(&checks, json.json);
+        }
+        Command::Serve(_)
+        | Command::Run(_)
+        | Command::Cdi(_)
+        | Command::Setup
+        | Command::CheckConfig { .. }
+        | Command::Openapi
+        | Command::SandboxInit { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Fails at the first error of the configuration; of the profiles it names every one.

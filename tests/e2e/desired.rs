@@ -154,8 +154,8 @@ fn nothing_stays_pressed_when_a_client_is_gone_and_its_devices_wait_for_it() {
     let node = |slot: usize| Plugged(before[slot].clone()).node("event");
     let mut readers = [0, 1, 2].map(|slot| reader(&container, &node(slot)));
     first.say("send 0 south=1 lx=-0.5\nsend 1 south=1\nsend 2 a=1 leftshift=1");
-    readers[0].expect("BTN_A', 'BTN_GAMEPAD', 'BTN_SOUTH'] 1");
-    readers[1].expect("BTN_A', 'BTN_GAMEPAD', 'BTN_SOUTH'] 1");
+    readers[0].expect("'BTN_SOUTH') 1");
+    readers[1].expect("'BTN_SOUTH') 1");
     readers[2].expect("KEY_LEFTSHIFT 1");
 
     // As a crash, or a cut connection, ends it.
@@ -173,7 +173,7 @@ fn nothing_stays_pressed_when_a_client_is_gone_and_its_devices_wait_for_it() {
     assert_eq!(next(&mut watcher, "feedback")["feedback"], told);
     let mut second = client(&daemon);
     second.say("plug 0 xbox-one\nplug 1 dualsense\nplug 2 keyboard\nsend 0 south=1");
-    readers[0].expect("BTN_A', 'BTN_GAMEPAD', 'BTN_SOUTH'] 1");
+    readers[0].expect("'BTN_SOUTH') 1");
     assert_eq!(next(&mut watcher, "feedback")["feedback"], told);
     assert_eq!(daemon.json(&["session", "show", "s"])["devices"], before);
     second.close();

@@ -184,12 +184,12 @@ pub(crate) fn run(row: &Row) -> Value {
     session
 }
 
-fn name(name: &str) -> String {
+pub(crate) fn name(name: &str) -> String {
     format!("hotseat-{}-{name}", std::process::id())
 }
 
 /// A row of Docker or Podman, which are followed.
-fn followed(engine: &str, name: &str, options: &str, image: &str) -> Row {
+pub(crate) fn followed(engine: &str, name: &str, options: &str, image: &str) -> Row {
     Row {
         start: format!(
             "{engine} run --detach --network none --label hotseat.session=s --name {name} {options} \
@@ -226,51 +226,6 @@ fn docker() {
     let session = run(&followed("docker", &name, "", IMAGE));
     assert_eq!(session["container"]["reference"], format!("docker:{name}"));
     assert_eq!(session["container"]["shares_cgroup"], false);
-}
-
-/// Another Docker engine beside the host's, whose containers have users of their own.
-struct Remapped;
-
-impl Remapped {
-    const SOCKET: &str = "/run/hotseat-remapped.sock";
-
-    fn start() -> Self {
-        let this = Self;
-        sh(&format!(
-            "systemctl start docker
-             id dockremap 2> /dev/null || useradd --system dockremap
-             for file in /etc/subuid /etc/subgid; do
-                 grep -q '^dockremap:' $file || echo dockremap:500000:65536 >> $file
-             done
-             systemd-run --quiet --unit hotseat-remapped --property Delegate=yes \
-                 dockerd --userns-remap dockremap --host unix://{socket} --pidfile /run/hotseat-remapped.pid \
-                 --data-root /var/tmp/hotseat-remapped --exec-root /run/hotseat-remapped \
-                 --containerd-namespace remapped --containerd-plugins-namespace remapped-plugins \
-                 --bridge none --iptables=false --ip6tables=false
-             {}
-             docker save {IMAGE} | docker --host unix://{socket} load",
-            until(&format!("docker --host unix://{socket} info > /dev/null 2>&1", socket = Self::SOCKET)),
-            socket = Self::SOCKET,
-        ));
-        this
-    }
-}
-
-impl Drop for Remapped {
-    fn drop(&mut self) {
-        sh("systemctl stop hotseat-remapped; rm -rf /var/tmp/hotseat-remapped");
-    }
-}
-
-#[test]
-fn docker_with_users_of_its_own() {
-    let _engine = Remapped::start();
-    let name = name("remapped");
-    let engine = format!("docker --host unix://{}", Remapped::SOCKET);
-    let mut row = followed(&engine, &name, "", IMAGE);
-    row.configuration = "follow = true\ndocker_socket = \"/run/hotseat-remapped.sock\"";
-    let session = run(&row);
-    assert_eq!(session["container"]["reference"], format!("docker:{name}"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! The rows of `matrix.rs` whose containers are named by reference.
+//! The rows that only the newer test machine has: containers named by reference, and a second Docker engine.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::sh;
-use crate::matrix::{MAIN, Row, run, until};
+use crate::harness::{IMAGE, sh};
+use crate::matrix::{MAIN, Row, followed, name, run, until};
 
 /// A plain root file system, of user 1000 (xtask/src/vm/recipe.rs).
 pub(crate) const CONSUMERS: &str = "/home/player/consumers";
@@ -90,6 +90,52 @@ fn nspawn(name: &str, options: &str) -> Value {
         stop,
         configuration: "",
     })
+}
+
+/// Another Docker engine beside the host's, whose containers have users of their own. In a network of its own: it would
+/// take the other one's bridge away.
+struct Remapped;
+
+impl Remapped {
+    const SOCKET: &str = "/run/hotseat-remapped.sock";
+
+    fn start() -> Self {
+        let this = Self;
+        sh(&format!(
+            "systemctl start docker
+             id dockremap 2> /dev/null || useradd --system dockremap
+             for file in /etc/subuid /etc/subgid; do
+                 grep -q '^dockremap:' $file || echo dockremap:500000:65536 >> $file
+             done
+             systemd-run --quiet --unit hotseat-remapped --property Delegate=yes \
+                 unshare --net dockerd --userns-remap dockremap --host unix://{socket} --pidfile /run/hotseat-remapped.pid \
+                 --data-root /var/tmp/hotseat-remapped --exec-root /run/hotseat-remapped \
+                 --containerd-namespace remapped --containerd-plugins-namespace remapped-plugins \
+                 --bridge none --iptables=false --ip6tables=false
+             {}
+             docker save {IMAGE} | docker --host unix://{socket} load",
+            until(&format!("docker --host unix://{socket} info > /dev/null 2>&1", socket = Self::SOCKET)),
+            socket = Self::SOCKET,
+        ));
+        this
+    }
+}
+
+impl Drop for Remapped {
+    fn drop(&mut self) {
+        sh("systemctl stop hotseat-remapped; rm -rf /var/tmp/hotseat-remapped");
+    }
+}
+
+#[test]
+fn docker_with_users_of_its_own() {
+    let _engine = Remapped::start();
+    let name = name("remapped");
+    let engine = format!("docker --host unix://{}", Remapped::SOCKET);
+    let mut row = followed(&engine, &name, "", IMAGE);
+    row.configuration = "follow = true\ndocker_socket = \"/run/hotseat-remapped.sock\"";
+    let session = run(&row);
+    assert_eq!(session["container"]["reference"], format!("docker:{name}"));
 }
 
 #[test]

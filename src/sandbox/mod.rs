@@ -19,9 +19,13 @@ pub fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-/// The cgroup of a session's sandbox, made if it is missing.
+/// The cgroup of a session's sandbox. One that a killed launcher has left is made anew: it has a device policy already,
+/// and would have two.
 fn cgroup(name: &str) -> Result<Cgroup, CgroupError> {
-    Cgroup::root()?.create_child("hotseat")?.create_child(name)
+    let all = Cgroup::root()?.create_child("hotseat")?;
+    // Not one with processes in it.
+    let _ = std::fs::remove_dir(all.path().join(name));
+    all.create_child(name)
 }
 
 /// The sandbox's first process: the one in its cgroup that is number 1 in a process namespace.

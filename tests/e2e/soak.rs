@@ -166,7 +166,7 @@ fn clear(daemon: &Daemon) {
 fn world(daemon: &Daemon) -> (Traces, BTreeMap<&'static str, usize>, u64) {
     let count = |script: &str| sh(script).trim().parse().unwrap();
     let counts = [
-        ("programs", count("bpftool prog list 2>/dev/null | grep -c hotseat || true")),
+        ("programs", count("bpftool prog list 2>/dev/null | grep -c hotseat_grants || true")),
         ("mounts", count("grep -c hotseat /proc/self/mounts || true")),
     ];
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();

@@ -161,10 +161,10 @@ fn nothing_stays_pressed_when_a_client_is_gone_and_its_devices_wait_for_it() {
     // As a crash, or a cut connection, ends it.
     sh("pkill --signal KILL --full 'sock client s$'");
     first.rest();
-    readers[0].expect("abs 0 0");
     for reader in &mut readers {
         reader.expect("held []");
     }
+    readers[0].expect("abs 0 0");
     // A client that comes back finds the same devices, and is told what programs have told them.
     let light = "import evdev, sys\nk = evdev.InputDevice(sys.argv[1])\nk.set_led(1, 1)\nprint('lit')\ninput()";
     let mut game = container.program(&[], &["python3", "-u", "-c", light, &node(2)]);

@@ -169,12 +169,12 @@ fn nothing_stays_pressed_when_a_client_is_gone_and_its_devices_wait_for_it() {
     let light = "import evdev, sys\nk = evdev.InputDevice(sys.argv[1])\nk.set_led(1, 1)\nprint('lit')\ninput()";
     let mut game = container.program(&[], &["python3", "-u", "-c", light, &node(2)]);
     game.expect("lit");
-    let told = json!({"kind": "led", "led": "LED_CAPSL", "on": true});
-    assert_eq!(next(&mut watcher, "feedback")["feedback"], told);
+    assert!(watcher.expect("LED_CAPSL").contains("\"on\":true"));
     let mut second = client(&daemon);
     second.say("plug 0 xbox-one\nplug 1 dualsense\nplug 2 keyboard\nsend 0 south=1");
     readers[0].expect("'BTN_SOUTH') 1");
-    assert_eq!(next(&mut watcher, "feedback")["feedback"], told);
+    // Among what its pad was told by the driver.
+    assert!(watcher.expect("LED_CAPSL").contains("\"on\":true"));
     assert_eq!(daemon.json(&["session", "show", "s"])["devices"], before);
     second.close();
     readers[0].expect("held []");

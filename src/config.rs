@@ -1,6 +1,7 @@
 //! `/etc/hotseat/hotseat.toml` (docs/configuration.md).
 
 mod changes;
+mod remote;
 
 use std::fs;
 use std::io;
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use changes::{Applies, Change};
+pub use remote::Remote;
+
+use crate::host::{Rule, RuleError};
 
 /// Where the daemon looks when no `--config` is given; it may be missing.
 pub const DEFAULT_PATH: &str = "/etc/hotseat/hotseat.toml";
@@ -37,6 +41,17 @@ pub enum ConfigError {
         /// Why, with the line.
         #[source]
         source: Box<toml::de::Error>,
+    },
+    /// A rule cannot be one.
+    #[error("rule config{at} of the configuration `{path}` is not valid")]
+    Rule {
+        /// The file.
+        path: PathBuf,
+        /// Which, from 0 on.
+        at: usize,
+        /// Why.
+        #[source]
+        source: RuleError,
     },
 }
 
@@ -83,8 +98,12 @@ pub struct Config {
     /// What becomes of sessions and devices when the daemon is told to stop. If nothing is said: they are kept where
     /// systemd has a descriptor store for the daemon, and unplugged elsewhere (docs/survive.md).
     pub on_stop: Option<OnStop>,
+    /// Which devices of the host sessions get (docs/host-devices.md); beside the rules that sessions have of their own.
+    pub rule: Vec<Rule>,
     /// How much of everything there may be.
     pub limits: Limits,
+    /// Clients from afar.
+    pub remote: Remote,
 }
 
 /// What becomes of sessions and devices when the daemon is told to stop.
@@ -181,7 +200,9 @@ impl Default for Config {
             log: LogFormat::default(),
             node_mode: 0o666,
             on_stop: None,
+            rule: Vec::new(),
             limits: Limits::default(),
+            remote: Remote::default(),
         }
     }
 }
@@ -195,15 +216,29 @@ impl Config {
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let named = path.unwrap_or(Path::new(DEFAULT_PATH));
         match fs::read_to_string(named) {
-            Ok(text) => toml::from_str(&text).map_err(|source| ConfigError::Parse {
-                path: named.to_owned(),
-                source: Box::new(source),
-            }),
+            Ok(text) => Self::parse(&text, named),
             Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => {
                 Ok(Self::default())
             }
             Err(source) => Err(ConfigError::Read { path: named.to_owned(), source }),
         }
+    }
+}
+
+impl Config {
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        for (at, rule) in config.rule.iter().enumerate() {
+            rule.check_configured().map_err(|source| ConfigError::Rule {
+                path: path.to_owned(),
+                at,
+                source,
+            })?;
+        }
+        Ok(config)
     }
 }
 
@@ -259,6 +294,19 @@ mod tests {
             assert!(error.contains("line 2"), "{error}");
         }
         assert!(parse("[limits]\npads = 3\n").unwrap_err().contains("pads"));
+        assert!(parse("[remote]\ndscp = 64\n").unwrap_err().contains("64 is no DSCP"));
+        let error = parse("[remote]\nclient_fingerprints = [\"ab\"]\n").unwrap_err();
+        assert!(error.contains("`ab` is not a fingerprint"), "{error}");
+    }
+
+    #[test]
+    fn a_rule_that_can_be_none_is_refused_by_its_name() {
+        let tty = "[[rule]]\nsession = \"gateway\"\nsubsystem = \"tty\"\n";
+        assert_eq!(parse(tty).unwrap().rule[0].session.as_deref(), Some("gateway"));
+        let error = parse(&format!("{tty}[[rule]]\nsession = \"*\"\n")).unwrap_err();
+        assert!(error.contains("means every device"), "{error}");
+        let error = parse("[[rule]]\nsession = \"*\"\nmajor = 166\nminr = 0\n").unwrap_err();
+        assert!(error.contains("line 4") && error.contains("minr"), "{error}");
     }
 
     #[test]

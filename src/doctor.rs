@@ -1,6 +1,7 @@
 //! What is ready, what is missing, and how to mend it.
 
 mod container;
+mod host_devices;
 mod privileges;
 mod udev;
 
@@ -16,10 +17,12 @@ use utoipa::ToSchema;
 use crate::cdi;
 use crate::engine::{Engine, chain};
 use crate::problem;
+use crate::remote::Listening;
 use crate::runtime::Runtime;
 use crate::setup::{MODULES, SEAT_RULES};
 
 pub use self::container::container;
+pub use self::host_devices::host_devices;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,6 +73,7 @@ pub async fn host(engine: &Engine) -> Vec<Check> {
     ];
     checks.extend(runtimes(engine).await);
     checks.push(cdi(engine));
+    checks.push(remote(engine));
     checks
 }
 
@@ -319,5 +323,26 @@ fn cdi(engine: &Engine) -> Check {
             let detail = format!("{} cannot be used, {lost}: {}", path.display(), chain(&error));
             Check::not("cdi", Status::Warning, detail, &problem::cdi(&error).2)
         }
+    }
+}
+
+/// Clients from afar (docs/remote.md).
+fn remote(engine: &Engine) -> Check {
+    match engine.remote.get() {
+        Listening::No => Check::ok(
+            "remote",
+            "not in use: `listen` in the table `[remote]` of the configuration lets clients come over the network",
+        ),
+        Listening::Yes(address, fingerprint) => Check::ok(
+            "remote",
+            format!("clients come at {address} (UDP); the fingerprint is {fingerprint}"),
+        ),
+        Listening::Failed(why) => Check::not(
+            "remote",
+            Status::Failed,
+            format!("no client can come over the network: {why}"),
+            "mend `[remote]` in the configuration and restart the daemon; under systemd it needs the drop-in remote.conf \
+             (docs/service.md)",
+        ),
     }
 }

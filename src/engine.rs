@@ -18,8 +18,10 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::fault;
 use crate::follow::Following;
+use crate::host::Host;
 use crate::keep::Keep;
 use crate::limits::{Count, Rates};
+use crate::remote::{self, Tokens};
 use crate::session::Error;
 use crate::session::journal::{self, Earlier, Journal, JournalError};
 use crate::session::survivor::{self, Survivor, Survivors};
@@ -69,12 +71,17 @@ pub struct Engine {
     pub(crate) started: Instant,
     /// Replaced as a whole when it is read again.
     config: watch::Sender<Arc<Config>>,
-    grants: Result<Grants, String>,
+    grants: Result<Arc<Grants>, String>,
     claims: Mutex<HashMap<String, Claim>>,
     last_seqnum: AtomicU64,
     hwdb: Mutex<Arc<Hwdb>>,
+    /// Who may come from afar, and whether anybody can.
+    pub(crate) tokens: Tokens,
+    pub(crate) remote: remote::State,
     /// How the following of labelled containers goes.
     pub(crate) following: Following,
+    /// The host's own devices.
+    pub(crate) host: Host,
 }
 
 impl Engine {
@@ -104,8 +111,9 @@ impl Engine {
             }
         };
         let (staging, journal, reaper) = taken;
-        let grants = choose_grants(kept.grants, &survivors);
-        keep.store_grants(grants.as_ref().ok().and_then(Grants::lasting));
+        let grants = choose_grants(kept.grants, &survivors).map(Arc::new);
+        keep.store_grants(grants.as_ref().ok().and_then(|grants| grants.lasting()));
+        let host = Host::new(grants.as_ref().ok(), survivors.values().flat_map(Survivor::numbers));
         // Nobody is granted their numbers any more.
         keep.forget(others.iter().map(|((session, slot), _)| (session.as_str(), *slot)));
         reaper.close(others).wait();
@@ -115,6 +123,8 @@ impl Engine {
             watchers: Count::default(),
             rates: Rates::default(),
             started: Instant::now(),
+            tokens: Tokens::load(&config.journal),
+            remote: remote::State::default(),
             config: watch::Sender::new(Arc::new(config)),
             staging,
             reaper,
@@ -128,6 +138,7 @@ impl Engine {
             last_seqnum: AtomicU64::new(0),
             hwdb: Mutex::default(),
             following: Following::default(),
+            host,
         };
         // Read now, so that no plug has to wait for it.
         engine.hwdb();
@@ -155,7 +166,7 @@ impl Engine {
     ///
     /// Why there can be none on this host, when that is so.
     pub fn grants(&self) -> Result<&Grants, GrantsUnavailable> {
-        self.grants.as_ref().map_err(|why| GrantsUnavailable(why.clone()))
+        self.grants.as_deref().map_err(|why| GrantsUnavailable(why.clone()))
     }
 
     /// The devices of a session that have outlived an earlier daemon; whoever gets them has them.
@@ -173,19 +184,38 @@ impl Engine {
 
     /// At the end of the recovery: nobody has a use for what of an earlier daemon is not in its session by now.
     pub(crate) fn forget_survivors(&self) {
+        self.forget_inherited(None);
+        let left = mem::take(&mut *self.survivors.lock().unwrap_or_else(PoisonError::into_inner));
+        for ((session, slot), survivor) in left {
+            self.close_survivor(&session, slot, survivor);
+        }
+    }
+
+    /// The same for one session, whose slots are about to be plugged anew: what is there of an earlier daemon has their
+    /// names in the store, and their addresses.
+    pub(crate) fn forget_survivors_of(&self, session: &str) {
+        for (slot, survivor) in self.survivors_of(session) {
+            self.forget_inherited(Some(&survivor.numbers().collect::<Vec<_>>()));
+            self.close_survivor(session, slot, survivor);
+        }
+    }
+
+    /// Takes back what an earlier daemon has granted and this one has not, before the numbers are somebody else's.
+    pub(crate) fn forget_inherited(&self, of: Option<&[device_gate::Device]>) {
         if let Ok(grants) = self.grants()
-            && let Err(error) = grants.forget_inherited()
+            && let Err(error) = grants.forget_inherited(of)
         {
             tracing::error!(error = chain(&error), "an earlier daemon's grants hold on");
         }
-        let left = mem::take(&mut *self.survivors.lock().unwrap_or_else(PoisonError::into_inner));
-        for ((session, slot), survivor) in left {
-            tracing::warn!(session, slot, "the session did not get its device again; it is closed");
-            if let Err(error) = self.staging.forget(&session, &survivor.staged) {
-                tracing::warn!(session, error = chain(&error), "what showed it stays");
-            }
-            self.reaper.close(survivor).wait();
+    }
+
+    fn close_survivor(&self, session: &str, slot: u8, survivor: Survivor) {
+        tracing::warn!(session, slot, "the session did not get its device again; it is closed");
+        if let Err(error) = self.staging.forget(session, &survivor.staged) {
+            tracing::warn!(session, error = chain(&error), "what showed it stays");
         }
+        survivor.numbers().for_each(|number| self.host.give_number(number));
+        self.reaper.close(survivor).wait();
     }
 
     /// Now, with the number of the next event: after the kernel's last one, and after all that were taken here

@@ -76,6 +76,25 @@ pub enum What {
         /// Its slot.
         slot: u8,
     },
+    /// A device of the host works from inside the container.
+    HostPlugged {
+        /// Its path.
+        path: String,
+    },
+    /// A device of the host that a rule means could not be brought in; nothing of it is left in the container.
+    HostPlugFailed {
+        /// Its path.
+        path: String,
+        /// The code of the problem, as the API gives it.
+        code: String,
+        /// What happened and why.
+        detail: String,
+    },
+    /// A device of the host is not in the container any more.
+    HostUnplugged {
+        /// Its path.
+        path: String,
+    },
     /// An earlier daemon was killed, and this was left of the session; it is taken away.
     Cleaned(Cleaned),
     /// The session of an earlier daemon is back.
@@ -124,6 +143,9 @@ impl What {
             Self::Plugged { .. } => "plugged",
             Self::PlugFailed { .. } => "plug-failed",
             Self::Unplugged { .. } => "unplugged",
+            Self::HostPlugged { .. } => "host-plugged",
+            Self::HostPlugFailed { .. } => "host-plug-failed",
+            Self::HostUnplugged { .. } => "host-unplugged",
             Self::Cleaned(_) => "cleaned",
             Self::Recovered { .. } => "recovered",
             Self::Feedback { .. } => "feedback",

@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType, sendmsg_addr, socket_with,
@@ -122,6 +123,8 @@ impl Keep {
             return None;
         }
         let names = names(session, slot);
+        // What could not be taken out of it before.
+        self.remove(&[&names[0], &names[1]]);
         let stored = Memory::create(fingerprint).and_then(|memory| {
             self.put(&names[1], memory.as_fd())?;
             self.put(&names[0], device)?;
@@ -149,6 +152,20 @@ impl Keep {
         let names: Vec<_> = slots.flat_map(|(session, slot)| names(session, slot)).collect();
         if !names.is_empty() {
             drop(self.take_out(&names));
+        }
+    }
+
+    /// Takes everything out of the store: nothing outlives us.
+    pub(crate) fn empty(&self) {
+        let names: Vec<_> = self.names().iter().cloned().collect();
+        drop(self.take_out(&names));
+    }
+
+    /// Has the grants end with us, whenever that is, from when this returns on.
+    pub(crate) fn forget_grants(&self) {
+        let is_there = self.names().contains(MAP) || self.names().contains(LINK);
+        if is_there {
+            drop(self.take_out(&[MAP.to_owned(), LINK.to_owned()]));
         }
     }
 
@@ -192,11 +209,11 @@ impl Keep {
     /// Takes what is there of these out of the store.
     fn remove(&self, removed: &[&str]) {
         let mut names = self.names();
-        for name in removed {
-            if names.remove(*name)
-                && let Err(error) = send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None)
-            {
-                warn!(name, %error, "it stays in the descriptor store");
+        for name in removed.iter().filter(|name| names.contains(**name)).collect::<Vec<_>>() {
+            match send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), None) {
+                Ok(()) => drop(names.remove(*name)),
+                // It is still there, to be tried again with the next of its name.
+                Err(error) => warn!(name, %error, "it stays in the descriptor store"),
             }
         }
     }
@@ -221,7 +238,14 @@ impl Drop for Leaving {
         let Some(barrier) = &self.0 else { return };
         let mut ends = [PollFd::new(barrier, PollFlags::empty())];
         // Hung up when systemd has come so far.
-        if !matches!(poll(&mut ends, Some(&PATIENCE)), Ok(1)) {
+        let answered = loop {
+            match poll(&mut ends, Some(&PATIENCE)) {
+                // A signal; there are a few in a daemon's life.
+                Err(Errno::INTR) => {}
+                answered => break answered,
+            }
+        };
+        if answered != Ok(1) {
             warn!("systemd does not answer; it may have a device still that is unplugged");
         }
     }

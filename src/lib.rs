@@ -8,8 +8,11 @@
 //! - [`session`]: one actor per session, which plugs and unplugs with
 //! - [`engine`]: what all sessions share,
 //! - [`events`] and [`metrics`]: what happened, and
+//! - [`remote`]: clients over QUIC.
+//! - [`host`]: real devices of the host, for sessions whose rules ask for them;
 //! - [`runtime`]: who a container is; [`follow`] attaches containers by their label.
 
+mod admission;
 pub mod api;
 pub mod cdi;
 pub mod cli;
@@ -19,6 +22,7 @@ pub mod engine;
 pub mod events;
 pub mod fault;
 pub mod follow;
+pub mod host;
 mod keep;
 pub mod limits;
 pub mod metrics;
@@ -26,6 +30,7 @@ pub mod problem;
 pub mod profiles;
 pub mod recovery;
 pub mod reload;
+pub mod remote;
 pub mod runtime;
 pub mod sandbox;
 pub mod session;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -26,6 +26,14 @@ const CORRUPT: &str = "hotseat_recovery_corrupt_journals_total";
 const SESSIONS: &str = "hotseat_sessions";
 const DEVICES: &str = "hotseat_devices";
 const GRANTS: &str = "hotseat_grants";
+
+const REMOTE_CONNECTIONS: &str = "hotseat_remote_connections";
+const REMOTE_ATTACHED: &str = "hotseat_remote_attached_total";
+const REMOTE_REFUSED: &str = "hotseat_remote_refused_total";
+const REMOTE_DATAGRAMS: &str = "hotseat_remote_datagrams_total";
+const REMOTE_LET_GO: &str = "hotseat_remote_let_go_total";
+const REMOTE_KEYS: &str = "hotseat_remote_keys_refused_total";
+const REMOTE_RTT: &str = "hotseat_remote_rtt_seconds";
 
 /// Upper bounds in seconds. A step takes from tens of microseconds (a grant) to ten seconds (a pad whose driver has to
 /// be loaded).
@@ -65,6 +73,16 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(SESSIONS, "Sessions, with and without a container");
     describe_gauge!(DEVICES, "Plugged devices");
     describe_gauge!(GRANTS, "Device numbers granted to containers");
+    describe_gauge!(REMOTE_CONNECTIONS, "Clients from afar that are attached to a session");
+    describe_counter!(REMOTE_ATTACHED, "Connections of clients from afar that got their session");
+    describe_counter!(REMOTE_REFUSED, "Clients from afar, or their wishes, that were refused");
+    describe_counter!(REMOTE_DATAGRAMS, "Datagrams of clients from afar, by what became of them");
+    describe_counter!(
+        REMOTE_LET_GO,
+        "Times a client from afar was silent for so long that what it held was let go of"
+    );
+    describe_counter!(REMOTE_KEYS, "Presses of keys that the client's token does not allow");
+    describe_histogram!(REMOTE_RTT, Unit::Seconds, "Round trip times of clients from afar");
     Ok(handle)
 }
 
@@ -110,9 +128,9 @@ pub(crate) fn failed(operation: &'static str, code: &'static str) {
     counter!(FAILURES, "operation" => operation, "code" => code).increment(1);
 }
 
-/// A frame of input was written.
-pub(crate) fn frame() {
-    counter!(FRAMES).increment(1);
+/// Frames that are written to devices. To ask for the counter allocates, to count does not.
+pub(crate) fn frames() -> Counter {
+    counter!(FRAMES)
 }
 
 /// A program told a device something.
@@ -137,4 +155,51 @@ pub(crate) fn brought_back(session: &Session) {
     counter!(BROUGHT_BACK, "container" => container).increment(1);
     counter!(REPLUGGED, "plugged" => "yes").increment(session.devices.len() as u64);
     counter!(REPLUGGED, "plugged" => "no").increment(session.waiting.len() as u64);
+}
+
+/// A client from afar is attached, until this is dropped. What its datagrams become is counted here: one look for each kind of
+/// outcome, not for each datagram.
+#[derive(Debug)]
+pub(crate) struct RemoteClient {
+    pub(crate) taken: Counter,
+    pub(crate) malformed: Counter,
+    pub(crate) dropped: Counter,
+}
+
+impl RemoteClient {
+    pub(crate) fn new() -> Self {
+        gauge!(REMOTE_CONNECTIONS).increment(1.0);
+        counter!(REMOTE_ATTACHED).increment(1);
+        Self {
+            taken: counter!(REMOTE_DATAGRAMS, "outcome" => "taken"),
+            malformed: counter!(REMOTE_DATAGRAMS, "outcome" => "malformed"),
+            dropped: counter!(REMOTE_DATAGRAMS, "outcome" => "over-rate"),
+        }
+    }
+}
+
+impl Drop for RemoteClient {
+    fn drop(&mut self) {
+        gauge!(REMOTE_CONNECTIONS).decrement(1.0);
+    }
+}
+
+/// A client from afar, or a wish of one, was refused.
+pub(crate) fn remote_refused(code: &'static str) {
+    counter!(REMOTE_REFUSED, "code" => code).increment(1);
+}
+
+/// A client from afar was silent for too long while it held something.
+pub(crate) fn remote_let_go() {
+    counter!(REMOTE_LET_GO).increment(1);
+}
+
+/// A client from afar has pressed a key that it may not.
+pub(crate) fn remote_key_refused() {
+    counter!(REMOTE_KEYS).increment(1);
+}
+
+/// How long a round trip to a client from afar took.
+pub(crate) fn remote_rtt(rtt: Duration) {
+    histogram!(REMOTE_RTT).record(rtt);
 }

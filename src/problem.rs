@@ -4,6 +4,7 @@ mod classify;
 mod container;
 mod device;
 mod reload;
+mod token;
 
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};

@@ -40,14 +40,15 @@ pub async fn recover(sessions: &Arc<Sessions>) -> Vec<Client> {
     let cleaned = tokio::task::spawn_blocking(move || clean(&engine)).await;
     let Ok(returning) = cleaned.inspect_err(|error| error!(%error, "the recovery broke off"))
     else {
+        forget_survivors(sessions).await;
         return Vec::new();
     };
     fault::point("recover.cleaned");
     let mut clients = Vec::new();
     // At once: the container of one may not answer for a while.
     let mut under_way = JoinSet::new();
-    for Returning { name, container, devices, grace } in returning {
-        match sessions.bring_back(&name, devices, grace, container.is_some()).await {
+    for Returning { name, container, devices, rules, grace } in returning {
+        match sessions.bring_back(&name, devices, rules, grace, container.is_some()).await {
             Ok(client) => clients.push(client),
             Err(error) => {
                 error!(session = name, error = chain(&error), "the session is not back");
@@ -56,16 +57,22 @@ pub async fn recover(sessions: &Arc<Sessions>) -> Vec<Client> {
         }
         under_way.spawn(bring_back(Arc::clone(sessions), name, container));
     }
-    let engine = Arc::clone(sessions.engine());
+    let of_all = Arc::clone(sessions);
     let mut end = tokio::spawn(async move {
         under_way.join_all().await;
-        let forgotten = tokio::task::spawn_blocking(move || engine.forget_survivors()).await;
-        let _ = forgotten.inspect_err(|error| error!(%error, "the recovery broke off"));
+        forget_survivors(&of_all).await;
     });
     if tokio::time::timeout(CONTAINERS, &mut end).await.is_err() {
         warn!("a container does not answer; its session follows when it does");
     }
     clients
+}
+
+/// What of an earlier daemon's devices no session has by now is closed.
+async fn forget_survivors(sessions: &Sessions) {
+    let engine = Arc::clone(sessions.engine());
+    let forgotten = tokio::task::spawn_blocking(move || engine.forget_survivors()).await;
+    let _ = forgotten.inspect_err(|error| error!(%error, "the recovery broke off"));
 }
 
 /// Takes away all that an earlier daemon left, and says which sessions come back. May itself be killed at any
@@ -134,11 +141,12 @@ fn settle(engine: &Engine, name: &str, kept: &Kept, mut goal: Goal, until: Insta
     });
     let devices: BTreeMap<_, _> = devices.collect();
     goal.slots.retain(|slot, _| devices.contains_key(slot));
+    let rules = goal.rules.clone();
     let grace = goal.grace_ms.map(Duration::from_millis);
     if let Err(error) = engine.journal.settle(name, Kept::settled(goal)) {
         error!(error = chain(&error), "the journal has a gap");
     }
-    Returning { name: name.to_owned(), container, devices, grace }
+    Returning { name: name.to_owned(), container, devices, rules, grace }
 }
 
 /// The container, if it still runs.

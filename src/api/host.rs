@@ -15,7 +15,7 @@ use crate::config::Change;
 use crate::doctor::{self, Check};
 use crate::problem::Problem;
 use crate::profiles::{Backend, Profile};
-use crate::reload::Reloader;
+use crate::reload::{ReloadError, Reloader};
 use crate::session::Error;
 
 /// A profile.
@@ -84,7 +84,9 @@ pub(super) async fn metrics(
 pub(super) async fn reload(
     Extension(reloader): Extension<Arc<Reloader>>,
 ) -> Result<axum::Json<Vec<Change>>, Problem> {
-    Ok(axum::Json(reloader.reload().await?))
+    // To the end, also when the caller is gone: halfway, nobody follows the runtimes.
+    let reloaded = tokio::spawn(async move { reloader.reload().await }).await;
+    Ok(axum::Json(reloaded.map_err(|_| ReloadError::Lost)??))
 }
 
 /// What of the host, and of a container, is ready, what is missing, and how to mend it.
@@ -97,6 +99,7 @@ pub(super) async fn doctor(
     Params(query): Params<DoctorQuery>,
 ) -> Result<axum::Json<Vec<Check>>, Problem> {
     let mut checks = doctor::host(sessions.engine()).await;
+    checks.extend(doctor::host_devices(sessions.engine(), &sessions.list()));
     if let Some(container) = query.container {
         let reference = container.parse().map_err(Error::Reference)?;
         checks.extend(doctor::container(sessions.engine(), &reference).await);

@@ -8,9 +8,12 @@ mod devices;
 mod events;
 mod host;
 mod listen;
+mod moonlight;
 mod peer;
 mod rate;
+mod rules;
 mod sessions;
+mod tokens;
 
 /// The documents that requests carry.
 pub mod types {
@@ -18,13 +21,14 @@ pub mod types {
     pub use super::devices::{NewDevice, NewInput, WantedDevice};
     pub use super::host::ProfileView;
     pub use super::sessions::{NewContainer, NewSession, StartingContainer};
+    pub use super::tokens::{MadeToken, WantedToken};
 }
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::OpenApi;
@@ -61,7 +65,16 @@ type Shared = Arc<Sessions>;
         devices::input,
         devices::holders,
         client::client,
+        moonlight::moonlight,
+        tokens::list,
+        tokens::add,
+        tokens::revoke,
         events::events,
+        rules::list,
+        rules::add,
+        rules::remove,
+        rules::devices,
+        rules::try_rule,
         host::profiles,
         host::doctor,
         host::metrics,
@@ -99,6 +112,13 @@ pub fn router(
         .route("/v1/sessions/{session}/devices/{slot}/input", post(devices::input))
         .route("/v1/sessions/{session}/devices/{slot}/holders", get(devices::holders))
         .route("/v1/sessions/{session}/client", post(client::client))
+        .route("/v1/sessions/{session}/moonlight", post(moonlight::moonlight))
+        .route("/v1/tokens", get(tokens::list).post(tokens::add))
+        .route("/v1/tokens/{id}", delete(tokens::revoke))
+        .route("/v1/sessions/{session}/rules", get(rules::list).post(rules::add))
+        .route("/v1/sessions/{session}/rules/{id}", delete(rules::remove))
+        .route("/v1/host-devices", get(rules::devices))
+        .route("/v1/host-devices/try", post(rules::try_rule))
         .route("/v1/events", get(events::events))
         .route("/v1/profiles", get(host::profiles))
         .route("/v1/doctor", get(host::doctor))

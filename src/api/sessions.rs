@@ -51,7 +51,7 @@ pub struct StartingContainer {
 }
 
 /// Carries a request to its end even if the caller goes away, which drops the handler.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or(Err(Error::Lost))

@@ -15,11 +15,15 @@ use tokio::net::UnixStream;
 
 use super::messages::Messages;
 use crate::api::types::{
-    ClientLine, NewContainer, NewDevice, NewInput, NewSession, ProfileView, WantedDevice,
+    ClientLine, MadeToken, NewContainer, NewDevice, NewInput, NewSession, ProfileView,
+    WantedDevice, WantedToken,
 };
 use crate::config::Change;
 use crate::doctor::Check;
+use crate::host::Rule;
+use crate::host::view::{HostDeviceView, RuleView};
 use crate::problem::Problem;
+use crate::remote::Token;
 use crate::session::holders::Holder;
 use crate::session::view::{Declared, Device, Session};
 
@@ -167,8 +171,41 @@ impl Client {
         self.get(&session_path(session, &format!("/devices/{slot}/holders"))).await
     }
 
+    pub(super) async fn tokens(&self) -> Result<Vec<Token>> {
+        self.get("/v1/tokens").await
+    }
+
+    pub(super) async fn add_token(&self, wanted: &WantedToken) -> Result<MadeToken> {
+        self.call(Method::POST, "/v1/tokens", wanted).await
+    }
+
+    pub(super) async fn revoke_token(&self, id: &str) -> Result<()> {
+        self.call(Method::DELETE, &format!("/v1/tokens/{}", percent_encode(id)), &()).await
+    }
+
     pub(super) async fn profiles(&self) -> Result<Vec<ProfileView>> {
         self.get("/v1/profiles").await
+    }
+
+    pub(super) async fn rules(&self, session: &str) -> Result<Vec<RuleView>> {
+        self.get(&session_path(session, "/rules")).await
+    }
+
+    pub(super) async fn add_rule(&self, session: &str, rule: &Rule) -> Result<RuleView> {
+        self.call(Method::POST, &session_path(session, "/rules"), rule).await
+    }
+
+    pub(super) async fn remove_rule(&self, session: &str, id: &str) -> Result<()> {
+        let path = session_path(session, &format!("/rules/{}", percent_encode(id)));
+        self.call(Method::DELETE, &path, &()).await
+    }
+
+    pub(super) async fn host_devices(&self) -> Result<Vec<HostDeviceView>> {
+        self.get("/v1/host-devices").await
+    }
+
+    pub(super) async fn try_rule(&self, rule: &Rule) -> Result<Vec<HostDeviceView>> {
+        self.call(Method::POST, "/v1/host-devices/try", rule).await
     }
 
     pub(super) async fn reload(&self) -> Result<Vec<Change>> {

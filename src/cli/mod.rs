@@ -2,13 +2,17 @@
 
 mod cdi;
 mod client;
+mod connect;
 mod lines;
+mod log_lines;
 mod logging;
 mod messages;
 mod notify;
 mod output;
+mod rule;
 mod run;
 mod serve;
+mod token;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -72,9 +76,16 @@ enum Command {
         /// The session.
         session: String,
     },
+    /// Play in a session of another machine with the devices of this one, which come and go; or with a script or record.
+    Connect(connect::ConnectArgs),
     /// Let containers be started ready for their devices: write a CDI specification, for
     /// `--device hotseat.dev/session=NAME` of docker and podman.
     Cdi(cdi::CdiArgs),
+    /// Let devices of the host, such as USB serial lines, come into a session's container.
+    #[command(subcommand)]
+    Rule(rule::RuleCommand),
+    /// List the devices of the host that rules mean, and the sessions that have them.
+    Devices(rule::DevicesArgs),
     /// List what is plugged.
     Ls(Json),
     /// List the processes that have a device open, in its container or on the host.
@@ -93,6 +104,16 @@ enum Command {
         /// Begin after the event of this id, as --json shows it.
         #[arg(long, value_name = "ID")]
         since: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Make a token with which clients from afar may attach to a session, and show it, this once.
+    Token(token::TokenArgs),
+    /// List the tokens, or revoke one.
+    #[command(args_conflicts_with_subcommands = true)]
+    Tokens {
+        #[command(subcommand)]
+        command: Option<token::TokensCommand>,
         #[command(flatten)]
         json: Json,
     },
@@ -230,6 +251,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args, &cli.socket),
         Command::Run(args) => run::run(&args, Client::new(&cli.socket)),
         Command::Cdi(args) => cdi::run(args, &Client::new(&cli.socket)),
+        Command::Connect(args) => connect::run(args),
         Command::Setup => setup::run(output::line).map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::CheckConfig { config } => check_config(config.as_deref()),
         Command::Profiles { command: Some(ProfilesCommand::Capture { node, name }), .. } => {
@@ -314,6 +336,8 @@ async fn ask_for(command: Command, client: &Client) -> Result<ExitCode> {
             client.watch(session.as_deref(), since.as_deref(), show).await?;
         }
         Command::Reload(json) => output::changes(&client.reload().await?, json.json)?,
+        Command::Token(args) => token::make(args, client).await?,
+        Command::Tokens { command, json } => token::tokens(command, &json, client).await?,
         Command::Ls(json) => output::devices(&client.sessions().await?, json.json)?,
         Command::Profiles { json, .. } => {
             output::profiles(&client.profiles().await?, json.json)?;
@@ -322,9 +346,12 @@ async fn ask_for(command: Command, client: &Client) -> Result<ExitCode> {
             let checks = client.doctor(container.as_deref()).await?;
             return output::doctor(&checks, json.json);
         }
+        Command::Rule(command) => return rule::run(command, client).await,
+        Command::Devices(args) => return rule::devices(&args, client).await,
         Command::Serve(_)
         | Command::Run(_)
         | Command::Cdi(_)
+        | Command::Connect(_)
         | Command::Setup
         | Command::CheckConfig { .. }
         | Command::Openapi
@@ -342,6 +369,14 @@ fn check_config(path: Option<&Path>) -> Result<ExitCode> {
     }
     if !wrong.is_empty() {
         return Ok(ExitCode::from(1));
+    }
+    for (at, rule) in config.rule.iter().enumerate().filter(|(_, rule)| !rule.danger.is_empty()) {
+        let session = rule.session.as_deref().unwrap_or_default();
+        let words: Vec<_> = rule.danger.iter().map(ToString::to_string).collect();
+        let words = words.join(", ");
+        output::warning(&format!(
+            "rule config{at} gives session `{session}` what is dangerous: {words}"
+        ));
     }
     output::line(&format!(
         "the configuration is valid; {} profiles can be plugged",
@@ -379,7 +414,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
             ExitCode::from(1)
         }
         _ => {
-            output::error(&format!("{error:#}"), "");
+            output::error(&format!("{error:#}"), connect::hint(error));
             ExitCode::from(1)
         }
     }

@@ -4,14 +4,17 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::api::types::ProfileView;
+use crate::api::types::{MadeToken, ProfileView};
 use crate::config::Change;
 use crate::doctor::{Check, Status};
+use crate::host::view::{HostDeviceView, MatchView, RuleView};
 use crate::profiles::Backend;
+use crate::remote::Token;
 use crate::session::holders::Holder;
 use crate::session::view::{ContainerView, Declared, Device, Mount, Session, Waiting, Waits};
 
@@ -33,6 +36,12 @@ pub(super) fn error(detail: &str, hint: &str) {
 pub(super) fn warning(detail: &str) {
     // A standard error that is gone must not end us before what we have started.
     let _ = writeln!(std::io::stderr(), "warning: {detail}");
+}
+
+/// The line that stays at the bottom of a terminal, in place of the one that was there.
+pub(super) fn below(text: &str) {
+    // ECMA-48: to the first column, erase the rest of the line.
+    let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
 }
 
 fn json(value: &(impl Serialize + ?Sized)) -> Result<()> {
@@ -76,6 +85,38 @@ pub(super) fn changes(changes: &[Change], as_json: bool) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn token(made: &MadeToken, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(made);
+    }
+    println!("token: {}", made.token);
+    println!("id: {}", made.about.id);
+    println!("listening: {} (UDP)", made.listen);
+    println!("fingerprint: {}", made.fingerprint);
+    Ok(())
+}
+
+pub(super) fn tokens(tokens: &[Token], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(tokens);
+    }
+    println!("{:<16} {:<20} {:<10} {:<9} PROFILES", "ID", "SESSION", "EXPIRES", "KEYS");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for Token { id, session, expires_ms, profiles, all_keys } in tokens {
+        let expires = expires_ms.map_or_else(
+            || "never".to_owned(),
+            |expires| {
+                let left = Duration::from_millis(expires).saturating_sub(now);
+                format!("in {} min", left.as_secs().div_ceil(60))
+            },
+        );
+        let keys = if *all_keys { "all" } else { "players'" };
+        let profiles = if profiles.is_empty() { "all".to_owned() } else { profiles.join(" ") };
+        println!("{id:<16} {session:<20} {expires:<10} {keys:<9} {profiles}");
+    }
+    Ok(())
+}
+
 pub(super) fn holders(holders: &[Holder], as_json: bool) -> Result<()> {
     if as_json {
         return json(holders);
@@ -85,6 +126,65 @@ pub(super) fn holders(holders: &[Holder], as_json: bool) -> Result<()> {
         println!("{pid:>7} {command:<16} {node}");
     }
     Ok(())
+}
+
+pub(super) fn rule(session: &str, added: &RuleView, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(added);
+    }
+    println!("rule {} of {session}: {}", added.id, devices_of(added));
+    Ok(())
+}
+
+pub(super) fn rules(rules: &[RuleView], as_json: bool) -> Result<()> {
+    if as_json {
+        return json(rules);
+    }
+    for rule in rules {
+        // As the configuration would have it, on one line.
+        let text = serde_json::to_string(&rule.rule).context("could not write JSON")?;
+        println!("{:<8} {} {text}", rule.id, devices_of(rule));
+    }
+    Ok(())
+}
+
+fn devices_of(rule: &RuleView) -> String {
+    match rule.devices.as_slice() {
+        [] if rule.rule.required => "(no device, which is required)".to_owned(),
+        [] => "(no device)".to_owned(),
+        devices => devices.join(" "),
+    }
+}
+
+/// The host's devices; `all` says whether those are listed too that no rule means.
+pub(super) fn host_devices(devices: &[HostDeviceView], all: bool, as_json: bool) -> Result<()> {
+    if as_json {
+        return json(devices);
+    }
+    let is_meant = |device: &&HostDeviceView| all || device.rules.iter().any(|rule| rule.matches);
+    for device in devices.iter().filter(is_meant) {
+        let usb = device.vendor.as_ref().zip(device.product.as_ref());
+        let usb = usb.map(|(vendor, product)| format!(" {vendor}:{product}")).unwrap_or_default();
+        let HostDeviceView { path, kind, major, minor, subsystem, .. } = device;
+        println!("{path} {kind} {major}:{minor} {subsystem}{usb}");
+        for rule in &device.rules {
+            println!("    {}", outcome(rule));
+        }
+    }
+    Ok(())
+}
+
+/// What a rule makes of a device.
+fn outcome(rule: &MatchView) -> String {
+    let name = match (&rule.session, &rule.id) {
+        (Some(session), Some(id)) => format!("{session}, rule {id}"),
+        _ => "this rule".to_owned(),
+    };
+    match &rule.why_not {
+        Some(why) => format!("{name}: not meant, as {why}"),
+        None if rule.plugged => format!("{name}: plugged"),
+        None => format!("{name}: meant"),
+    }
 }
 
 /// One line per event: JSON with the event's id, or `SESSION EVENT MEMBER=VALUE...`.
@@ -141,6 +241,14 @@ pub(super) fn session(session: &Session, as_json: bool) -> Result<()> {
     }
     for waiting in &session.waiting {
         println!("slot {} {}", waiting.slot, why_not(waiting));
+    }
+    for device in &session.host_devices {
+        let failure = device.failure.as_ref();
+        let why = failure.map(|failure| format!(": {}", failure.detail)).unwrap_or_default();
+        println!("host {}{why}", device.path);
+    }
+    for rule in session.rules.iter().filter(|rule| rule.rule.required && rule.devices.is_empty()) {
+        warning(&format!("rule {} has no device, which is required", rule.id));
     }
     if session.container.is_none() {
         println!("start a container with {}", flags(session));

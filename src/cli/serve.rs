@@ -14,6 +14,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use super::log_lines::LogLines;
 use super::{logging, notify};
 use crate::api::{self, Socket};
 use crate::config::{Config, DEFAULT_SOCKET, OnStop};
@@ -21,6 +22,7 @@ use crate::engine::{Engine, chain};
 use crate::metrics;
 use crate::recovery;
 use crate::reload::{Origin, Reloader, socket_mode};
+use crate::remote::Listener;
 use crate::session::Sessions;
 use crate::sys::passed_by_systemd;
 
@@ -39,7 +41,7 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
     let named = (socket != Path::new(DEFAULT_SOCKET)).then(|| socket.to_owned());
     let origin = Origin { file: args.config.clone(), socket: named, inherited: false };
     let config = origin.read()?;
-    logging::start(config.log)?;
+    let log = logging::start(config.log)?;
     let passed = passed_by_systemd().context("could not take what systemd has passed")?;
     raise_descriptor_limit();
     // Files and directories have the modes that are written here.
@@ -48,10 +50,15 @@ pub(super) fn serve(args: &ServeArgs, socket: &Path) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("could not start the async runtime")?;
-    let outcome = runtime.block_on(run(origin, config, passed));
+    let outcome = runtime.block_on(run(origin, config, passed, &log));
     // What still hangs in a container's own file system is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(2));
-    outcome.map(|()| ExitCode::SUCCESS)
+    match (outcome, log.drain()) {
+        (Ok(()), _) => Ok(ExitCode::SUCCESS),
+        (Err(error), true) => Err(error),
+        // To print it would wait for ever.
+        (Err(_), false) => Ok(ExitCode::FAILURE),
+    }
 }
 
 /// A session holds about a dozen descriptors and a device one or two more; the usual soft limit of 1024 is there
@@ -68,6 +75,7 @@ async fn run(
     mut origin: Origin,
     mut config: Config,
     mut passed: Vec<(String, OwnedFd)>,
+    log: &LogLines,
 ) -> Result<()> {
     // The socket first: it is what keeps a second daemon from taking over the staging file system.
     let socket = match passed.iter().position(|(name, _)| name == API) {
@@ -88,6 +96,9 @@ async fn run(
     let engine = Arc::new(tokio::task::spawn_blocking(|| Engine::start(config, passed)).await??);
     let sessions = Arc::new(Sessions::new(engine));
     let clients = recovery::recover(&sessions).await;
+    // Of sessions that are not back.
+    sessions.forget_tokens().await;
+    let remote = Listener::start(&sessions).await;
     let reloader = Arc::new(Reloader::start(origin, Arc::clone(&sessions)));
     notify::tell(&[NotifyState::Ready]);
     info!(socket = %path.display(), "ready");
@@ -117,19 +128,25 @@ async fn run(
         () = reload_when_told(hang_up, &reloader) => {}
         () = overdue => warn!("connections that do not end are closed"),
     }
+    if let Some(remote) = remote {
+        remote.stop().await;
+    }
     // No container is attached any more.
     reloader.stop().await;
     let engine = sessions.engine();
     let kept = if engine.keep.is_there() { OnStop::Keep } else { OnStop::Unplug };
     match engine.config().on_stop.unwrap_or(kept) {
         OnStop::Unplug => remove(&sessions).await,
-        OnStop::Keep => leave(&sessions).await,
+        OnStop::Keep => leave(&sessions, log).await,
     }
 }
 
 /// Nothing is left.
 async fn remove(sessions: &Sessions) -> Result<()> {
     if tokio::time::timeout(LAST_SESSIONS, sessions.remove_all()).await.is_err() {
+        // What its container keeps from ending has its devices.
+        let keep = Arc::clone(&sessions.engine().keep);
+        let _ = tokio::task::spawn_blocking(move || keep.empty()).await;
         bail!("a session could not be removed in time; its devices end with this process");
     }
     sessions.engine().keep.store_grants(None);
@@ -137,9 +154,17 @@ async fn remove(sessions: &Sessions) -> Result<()> {
 }
 
 /// Everything is left as it is, for the next daemon.
-async fn leave(sessions: &Sessions) -> Result<()> {
-    let left = tokio::time::timeout(LAST_SESSIONS, sessions.leave_all()).await;
-    let left = left.context("a session did not come to an end in time; it is left as it is")?;
+async fn leave(sessions: &Sessions, log: &LogLines) -> Result<()> {
+    let Ok(left) = tokio::time::timeout(LAST_SESSIONS, sessions.leave_all()).await else {
+        tracing::error!("a session did not come to an end in time; it is left as it is");
+        log.drain();
+        // At once, as if killed: what would be dropped on the way out is to stay.
+        #[expect(
+            clippy::exit,
+            reason = "what is dropped on the way out would be taken from its programs"
+        )]
+        std::process::exit(1);
+    };
     info!(sessions = left, "sessions are kept for the next daemon");
     Ok(())
 }

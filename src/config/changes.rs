@@ -63,6 +63,7 @@ impl Config {
             stage: running.stage.clone(),
             journal: running.journal.clone(),
             log: running.log,
+            remote: self.remote.onto(&running.remote),
             ..self
         }
     }
@@ -86,7 +87,9 @@ impl Config {
             log,
             node_mode,
             on_stop,
+            rule,
             limits,
+            remote,
         } = self;
         let mut keys = vec![
             ("socket", Applies::Restart, *socket != new.socket),
@@ -104,8 +107,10 @@ impl Config {
             ("log", Applies::Restart, *log != new.log),
             ("node_mode", Applies::NextPlug, *node_mode != new.node_mode),
             ("on_stop", Applies::Now, *on_stop != new.on_stop),
+            ("rule", Applies::Now, *rule != new.rule),
         ];
         keys.extend(limits.compare(&new.limits));
+        keys.extend(remote.compare(&new.remote));
         keys
     }
 }

@@ -7,8 +7,8 @@
 //! 20  the length of the snapshot, and the snapshot
 //! ```
 //!
-//! Numbers are little-endian. A snapshot that was half written when its writer was killed is refused by whoever reads it;
-//! what stands before it is as it was.
+//! Numbers are little-endian. A snapshot is written at once, and the kernel ends that for a kill between two pages at
+//! most: those of more than one page, of HID devices with long reports, may be part of one and part of the next.
 
 use std::fs::File;
 use std::io;

@@ -4,6 +4,7 @@
 //! A bucket that is full says nothing, and is forgotten.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,13 @@ pub(crate) enum Whose {
     User(u32),
     /// Those about one session, which there need not be.
     Session(String),
+    /// Connections from one address, or network.
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// Whether it was shown to be theirs.
+        is_shown: bool,
+    },
 }
 
 /// The time that one second's requests take.
@@ -49,6 +57,12 @@ impl Rates {
                 Ok(())
             }
         }
+    }
+
+    /// Gives nothing from a bucket for some time.
+    pub(crate) fn shut(&self, whose: Whose, time: Duration, now: Duration) {
+        let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.insert(whose, now + SECOND + time);
     }
 }
 
@@ -131,5 +145,15 @@ mod tests {
             rates.take(session(&format!("nobody-{n}")), rate(100), now).unwrap();
         }
         assert!(rates.0.lock().unwrap().len() <= KEPT);
+    }
+
+    #[test]
+    fn a_bucket_that_was_shut_gives_nothing_until_the_time_is_over() {
+        let rates = Rates::default();
+        let (alice, time) = (session("alice"), Duration::from_secs(10));
+        rates.shut(alice.clone(), time, START);
+        assert_eq!(available(&rates, &alice, 10, START + time), 0);
+        assert_eq!(available(&rates, &alice, 10, START + time + SECOND / 10), 1);
+        assert_eq!(available(&rates, &session("bob"), 10, START), 10);
     }
 }

@@ -154,6 +154,33 @@ pub(super) fn classify(error: &Error) -> Class {
         Error::Write(_) | Error::WritePad(_) => {
             (S::INTERNAL_SERVER_ERROR, "device", "unplug the device and plug it again")
         }
+        Error::WatchHost { .. } => {
+            (S::INTERNAL_SERVER_ERROR, "watch-host", "the daemon must run as root on the host")
+        }
+        Error::Tell(_) | Error::HostGone { .. } => (
+            S::CONFLICT,
+            "host-device",
+            "is the device still there? `hotseat devices` lists those of the host",
+        ),
+        Error::HostTaken { .. } => (
+            S::CONFLICT,
+            "host-device-taken",
+            "it comes when that session gives it up; leave `exclusive` out of both rules to share it",
+        ),
+        Error::NoPlace { .. } => {
+            (S::CONFLICT, "no-place", "`hotseat doctor REF` looks at the container's /dev")
+        }
+        Error::Owner(_) => (
+            S::CONFLICT,
+            "node-owner",
+            "`owner` and `group` of the rule are ids of the container's user namespace",
+        ),
+        Error::Rule(_) => (S::BAD_REQUEST, "rule", "docs/host-devices.md has the words of a rule"),
+        Error::RuleNotFound { .. } => (
+            S::NOT_FOUND,
+            "no-such-rule",
+            "`hotseat rule ls` lists them; those of the configuration are changed there",
+        ),
         Error::Lost => (
             S::INTERNAL_SERVER_ERROR,
             "internal",

@@ -4,6 +4,10 @@
 //! time, on a blocking thread, and takes the session's state along; meanwhile the actor goes on listening, so that a plug
 //! that is withdrawn before its turn never happens. What changes the session's container waits for the step under way.
 
+mod container;
+mod host;
+mod wants;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
@@ -12,33 +16,32 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use device_gate::Container;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{info, warn};
 use vinput::Closing;
 
+use self::host::HostSide;
 use super::callers::{Callers, Failures, counted};
 use super::error::Error;
-use super::handle::{Reply, Request};
-use super::journal::{Journal, JournalError};
-use super::plan::{Action, ClientId, Condition, Number, Outcome, Plan};
+use super::handle::Request;
+use super::plan::{Action, ClientId, Outcome, Plan};
 use super::plug::{self, Spec};
-use super::state::{LAST_SLOT, State};
-use super::view::{Device, Session};
-use super::{door, hand_off, resume, span, unplug};
+use super::state::State;
+use super::view::Session;
+use super::{door, span, unplug};
 use crate::engine::{Engine, chain};
-use crate::events::What;
+use crate::host::Wanted;
 use crate::metrics;
-use crate::runtime::ContainerRef;
-use crate::sys::watch;
 
 /// What a step under way has done when it ends.
 #[derive(Debug)]
 enum Stepped {
     Plugged(u8, Result<(), Error>),
     Unplugged(u8, Result<Closing, Error>),
+    HostIn(Wanted, Result<(), Error>),
+    HostOut(String, Result<(), Error>),
 }
 
 type Step = JoinHandle<(State, Stepped)>;
@@ -64,6 +67,7 @@ pub(super) struct Actor {
     container_end: Option<AsyncFd<OwnedFd>>,
     /// Whether the next attach is to the container of an earlier daemon. No other gets devices that outlived that one.
     resumes: bool,
+    host: HostSide,
 }
 
 impl Actor {
@@ -75,7 +79,8 @@ impl Actor {
     ) -> (Self, watch::Receiver<Session>) {
         let plan = Plan::new();
         let (publish, view) = watch::channel(Session::of(&state, &plan, &Failures::new()));
-        let actor = Self {
+        let mut actor = Self {
+            host: HostSide::new(&engine),
             engine,
             name: state.name.clone(),
             grace: state.grace,
@@ -92,12 +97,18 @@ impl Actor {
             container_end: None,
             resumes: false,
         };
+        actor.look_at_host();
         (actor, view)
     }
 
     pub(super) async fn run(mut self) {
         loop {
             self.expire().await;
+            // No step is begun on what was true before the last one. Who waits may have all there is by now.
+            if self.host.has_news() {
+                self.look_at_host();
+                self.answer().await;
+            }
             self.begin();
             tokio::select! {
                 request = self.requests.recv() => match request {
@@ -110,6 +121,7 @@ impl Actor {
                 }
                 () = ended(self.container_end.as_ref()) => self.container_ended().await,
                 stepped = end_of(&mut self.step) => self.stepped(stepped),
+                () = self.host.changed() => self.look_at_host(),
                 () = until(self.plan.timeout()) => {}
             }
             if self.state.is_none() && self.step.is_none() {
@@ -135,6 +147,17 @@ impl Actor {
         if self.step.is_some() {
             return;
         }
+        // What the host has lost comes first: its numbers may be others' by now.
+        self.step = self.begin_host_out();
+        if self.step.is_none() {
+            self.begin_planned();
+        }
+        if self.step.is_none() {
+            self.step = self.begin_host_in();
+        }
+    }
+
+    fn begin_planned(&mut self) {
         let Some(mut state) = self.state.take() else { return };
         let engine = Arc::clone(&self.engine);
         self.step = match self.plan.next(Instant::now()) {
@@ -178,7 +201,7 @@ impl Actor {
     fn stepped(&mut self, stepped: Result<(State, Stepped), JoinError>) {
         // Without the state the session is lost, and the actor ends.
         let Ok((state, stepped)) = stepped else { return };
-        let session = &self.name;
+        let session = self.name.clone();
         match stepped {
             Stepped::Plugged(slot, Ok(())) => {
                 self.failures.remove(&slot);
@@ -206,6 +229,8 @@ impl Actor {
                     self.closings.insert(slot, closing);
                 }
             }
+            Stepped::HostIn(wanted, brought) => self.host_in(&state, wanted, brought),
+            Stepped::HostOut(devpath, out) => self.host_out(&devpath, &out),
         }
         // A step that panicked has closed the door.
         if state.door.is_none() {
@@ -219,8 +244,9 @@ impl Actor {
         self.failures.retain(|&slot, _| self.plan.wants(slot).is_some());
         self.show();
         let view = self.publish.borrow().clone();
+        let is_settled = self.plan.is_settled() && self.has_host_devices();
         let (plan, failures) = (&mut self.plan, &mut self.failures);
-        let withdrawn = self.callers.answer(plan, &self.declared, failures, &view);
+        let withdrawn = self.callers.answer(plan, &self.declared, failures, &view, is_settled);
         if !withdrawn.is_empty() {
             self.show();
         }
@@ -232,7 +258,7 @@ impl Actor {
 
     fn show(&self) {
         if let Some(state) = &self.state {
-            self.publish.send_replace(Session::of(state, &self.plan, &self.failures));
+            self.publish.send_replace(self.view_of(state));
         }
     }
 
@@ -272,7 +298,8 @@ impl Actor {
                     }
                 }
             }
-            Request::BringBack { devices, client, resumes, reply } => {
+            Request::BringBack { devices, rules, client, resumes, reply } => {
+                self.bring_rules_back(rules);
                 self.declared.extend(devices.keys());
                 for (slot, (spec, of_client)) in devices {
                     self.plan.want(slot, spec, of_client.then_some(client));
@@ -289,6 +316,14 @@ impl Actor {
                     let _ = reply.send(counted("unplug", Err(empty)));
                 }
             }
+            Request::AddRule { rule, reply } => {
+                let added = self.add_rule(*rule).await;
+                let _ = reply.send(counted("rule", added));
+            }
+            Request::RemoveRule { id, reply } => {
+                let removed = self.remove_rule(&id).await;
+                let _ = reply.send(counted("rule", removed));
+            }
             Request::Remove(reply) => {
                 let removed = self.remove().await;
                 let _ = reply.send(counted("remove", removed));
@@ -298,6 +333,7 @@ impl Actor {
                 for plugged in self.state.iter().flat_map(|state| state.slots.values()) {
                     // Nobody may come for a while.
                     let _ = plugged.device.release();
+                    plugged.remember();
                 }
                 // Not dropped: its mounts are to stay, and its devices are the process's, to end with it or to be kept.
                 mem::forget(self.state.take());
@@ -306,207 +342,11 @@ impl Actor {
             Request::RemoveUnused(reply) => {
                 self.finish().await;
                 let is_unused = self.state.as_ref().is_some_and(|state| state.door.is_none())
-                    && self.plan.wanted().next().is_none();
+                    && self.plan.wanted().next().is_none()
+                    && !self.has_rules();
                 let removed = if is_unused { self.remove().await } else { Ok(()) };
                 let _ = reply.send(removed.map(|()| is_unused));
             }
-        }
-    }
-
-    /// A device that is wanted now, in this slot or the lowest free one.
-    fn plug(&mut self, slot: Option<u8>, spec: Spec, reply: Reply<Device>) {
-        let chosen = match (self.plan.is_open(), self.choose_slot(slot)) {
-            (_, Err(error)) => Err(error),
-            (false, _) => Err(Error::NoContainer { session: self.name.clone() }),
-            (true, Ok(slot)) => Ok(slot),
-        };
-        match chosen {
-            Ok(slot) => {
-                let number = self.plan.want(slot, spec, None);
-                self.callers.plug(slot, number, reply);
-            }
-            Err(error) => {
-                plug::tell_failed(&self.engine, &self.name, spec.profile.name().to_owned(), &error);
-                let _ = reply.send(counted("plug", Err(error)));
-            }
-        }
-    }
-
-    /// What a slot is to have. The journal has it when this returns, so that it outlives us.
-    async fn declare(
-        &mut self,
-        slot: u8,
-        spec: Spec,
-        client: Option<ClientId>,
-    ) -> Result<Number, Error> {
-        in_range(slot)?;
-        let before = self.plan.declaration(slot).filter(|(same, _)| **same == spec);
-        // As the plan sees it: what was declared for good does not go with a client that says the same.
-        let of_client = client.is_some() && before.is_none_or(|(_, of_client)| of_client);
-        let is_noted = before.is_some_and(|(_, was_of_client)| was_of_client == of_client);
-        if !is_noted || !self.declared.contains(&slot) {
-            let known = spec.known();
-            let note = move |journal: &Journal, session: &str| {
-                journal.declared(session, slot, known, of_client)
-            };
-            self.note(note).await.map_err(Error::Journal)?;
-            self.declared.insert(slot);
-        }
-        Ok(self.plan.want(slot, spec, client))
-    }
-
-    /// A slot is to be empty. A journal that cannot be written does not keep a device plugged.
-    async fn withdrawn(&mut self, slot: u8) {
-        self.declared.remove(&slot);
-        unplug::note(self.note(move |journal, session| journal.withdrawn(session, slot)).await);
-    }
-
-    /// Writes to the journal, which waits for the disk.
-    async fn note(
-        &mut self,
-        note: impl FnOnce(&Journal, &str) -> Result<(), JournalError> + Send + 'static,
-    ) -> Result<(), JournalError> {
-        let (engine, session) = (Arc::clone(&self.engine), self.name.clone());
-        let noted = spawn_blocking(move || note(&engine.journal, &session)).await;
-        // A panic there is a bug, and no reason to end the session.
-        noted.unwrap_or(Ok(()))
-    }
-
-    /// The slot asked for, or the lowest free one.
-    fn choose_slot(&self, asked: Option<u8>) -> Result<u8, Error> {
-        match asked {
-            Some(slot) => {
-                in_range(slot)?;
-                match self.plan.wants(slot) {
-                    Some(spec) => {
-                        let profile = spec.profile.name().to_owned();
-                        Err(Error::SlotTaken { slot, profile })
-                    }
-                    None => Ok(slot),
-                }
-            }
-            None => (0..=LAST_SLOT)
-                .find(|&slot| self.plan.wants(slot).is_none())
-                .ok_or_else(|| Error::NoFreeSlot { session: self.name.clone() }),
-        }
-    }
-
-    /// Says whether the session was not attached to that container already.
-    async fn attach(
-        &mut self,
-        reference: ContainerRef,
-        container: Container,
-    ) -> Result<bool, Error> {
-        self.finish().await;
-        let resumes = mem::take(&mut self.resumes);
-        let attached = self
-            .blocking(move |engine, state| door::open(engine, state, reference, container))
-            .await;
-        let is_open = self.state.as_ref().is_some_and(|state| state.door.is_some());
-        if !is_open {
-            self.plan.closed();
-        } else if matches!(attached, Ok(true)) {
-            // It may have closed the door of a container whose end was not noticed yet.
-            self.plan.closed();
-            self.plan.opened();
-            self.watch_container();
-            if resumes {
-                self.resume().await;
-            }
-        }
-        attached
-    }
-
-    /// Puts the devices into their slots that have outlived an earlier daemon. One that cannot be is plugged anew.
-    async fn resume(&mut self) {
-        for (slot, survivor) in self.engine.survivors_of(&self.name) {
-            let step = move |engine: &Engine, state: &mut State| {
-                resume::resume(engine, state, slot, survivor)
-            };
-            let resumed = self.blocking(step).await;
-            let wanted = self.plan.wanted().find(|&(wanted, ..)| wanted == slot);
-            match (resumed, wanted.map(|(_, number, _)| number)) {
-                (Ok(()), Some(number)) => self.plan.found(slot, number),
-                (Ok(()), None) => {
-                    let unplugged =
-                        self.blocking(move |engine, state| unplug::unplug(engine, state, slot));
-                    let _ = unplugged.await;
-                }
-                (Err(error), _) => {
-                    let (session, error) = (&self.name, chain(&error));
-                    warn!(session, slot, error, "a device of the earlier daemon is unplugged");
-                }
-            }
-        }
-    }
-
-    async fn hand_off(
-        &mut self,
-        reference: ContainerRef,
-        container: Container,
-    ) -> Result<(), Error> {
-        self.finish().await;
-        let has_failed = |slot| self.plan.condition(slot) == Condition::Failed;
-        let wanted: Vec<_> = self.plan.wanted().filter(|&(slot, ..)| !has_failed(slot)).collect();
-        let numbers: Vec<_> = wanted.iter().map(|&(slot, number, _)| (slot, number)).collect();
-        let devices: Vec<_> = wanted.iter().map(|&(slot, _, spec)| (slot, spec.clone())).collect();
-        let to = reference.to_string();
-        let moved = self
-            .blocking(move |engine, state| {
-                hand_off::hand_off(engine, state, reference, container, &devices)
-            })
-            .await;
-        let has_door = self.state.as_ref().is_some_and(|state| state.door.is_some());
-        let is_as_before = !matches!(moved, Ok(()) | Err(Error::NotMoved { .. }));
-        if is_as_before && has_door == self.plan.is_open() {
-            return moved;
-        }
-        if moved.is_ok() {
-            info!(session = self.name, to, "moved");
-        }
-        // It may have gone to and fro.
-        self.watch_container();
-        self.plan.closed();
-        if let Some(State { door: Some(_), slots, .. }) = &self.state {
-            self.plan.opened();
-            for (slot, number) in numbers.into_iter().filter(|(slot, _)| slots.contains_key(slot)) {
-                self.plan.found(slot, number);
-            }
-        }
-        moved
-    }
-
-    /// Takes everything away. There is no state after that, which ends the actor.
-    async fn remove(&mut self) -> Result<(), Error> {
-        self.finish().await;
-        let closed = self.blocking(door::remove).await;
-        let deleted = match self.state.take() {
-            Some(State { dir, shown, name, .. }) => {
-                let engine = Arc::clone(&self.engine);
-                let delete = move || {
-                    drop(shown);
-                    let deleted = dir.delete().map_err(Error::Stage);
-                    door::removed(&engine, &name);
-                    deleted
-                };
-                spawn_blocking(delete).await.unwrap_or(Err(Error::Lost))
-            }
-            None => Ok(()),
-        };
-        self.engine.events.publish(&self.name, What::SessionRemoved);
-        closed.and(deleted)
-    }
-
-    async fn container_ended(&mut self) {
-        self.container_end = None;
-        self.finish().await;
-        let closed = self.blocking(|engine, state| door::leave(engine, state).1).await;
-        self.plan.closed();
-        match closed {
-            Ok(()) => {
-                info!(session = self.name, "the container ended; its devices were unplugged");
-            }
-            Err(error) => warn!(error = chain(&error), "could not clean up after the container"),
         }
     }
 
@@ -525,20 +365,6 @@ impl Actor {
         self.state = Some(state);
         result
     }
-
-    fn watch_container(&mut self) {
-        let pidfd = self.state.as_ref().and_then(|state| state.door.as_ref()).map(|door| {
-            let pidfd = door.container.pidfd().try_clone_to_owned()?;
-            watch(pidfd)
-        });
-        self.container_end = match pidfd.transpose() {
-            Ok(pidfd) => pidfd,
-            Err(error) => {
-                warn!(%error, "the end of the container will only be noticed at the next request");
-                None
-            }
-        };
-    }
 }
 
 /// Takes a step. One that panics closes the door: what it was about is not known, and that takes away what there may be.
@@ -556,13 +382,6 @@ fn guarded<T>(
         let _ = state.dir.clear();
         Err(Error::Lost)
     })
-}
-
-fn in_range(slot: u8) -> Result<(), Error> {
-    if slot > LAST_SLOT {
-        return Err(Error::NoSuchSlot { slot, last: LAST_SLOT });
-    }
-    Ok(())
 }
 
 /// Resolves when the step under way ends, which it is then no more; never without one.

@@ -52,10 +52,30 @@ pub(super) fn keep(state: &State, plugged: &Plugged) -> Result<(), Error> {
 
 /// Forgets it, when it has been taken back.
 pub(super) fn forget(state: &State, slot: u8) -> Result<(), Error> {
-    match fs::remove_file(state.dir.path().join(DIRECTORY).join(slot.to_string())) {
+    forget_file(state, &slot.to_string())
+}
+
+fn forget_file(state: &State, name: &str) -> Result<(), Error> {
+    match fs::remove_file(state.dir.path().join(DIRECTORY).join(name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::KeepAnnounced(error)),
         _ => Ok(()),
     }
+}
+
+/// The same of a device of the host, in a file of its own: an id is no slot's number.
+pub(super) fn keep_host(state: &State, forged: &Forged) -> Result<(), Error> {
+    let directory = state.dir.path().join(DIRECTORY);
+    fs::create_dir_all(&directory)
+        .and_then(|()| {
+            let text = serde_json::to_vec(&[Told(forged.to_parts())])?;
+            fs::write(directory.join(forged.device_id().as_str()), text)
+        })
+        .map_err(Error::KeepAnnounced)
+}
+
+/// Forgets that.
+pub(super) fn forget_host(state: &State, forged: &Forged) -> Result<(), Error> {
+    forget_file(state, forged.device_id().as_str())
 }
 
 /// Tells a container's programs that everything is gone that an earlier daemon has told them of, of the session whose

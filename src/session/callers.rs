@@ -69,6 +69,7 @@ impl Callers {
         declared: &BTreeSet<u8>,
         failures: &mut Failures,
         view: &Session,
+        is_settled: bool,
     ) -> Vec<u8> {
         let mut withdrawn = Vec::new();
         let no_container = || Error::NoContainer { session: view.name.clone() };
@@ -110,7 +111,7 @@ impl Callers {
                 self.unplugs.push((slot, reply));
             }
         }
-        if plan.is_settled() {
+        if is_settled {
             for reply in self.settled.drain(..) {
                 let _ = reply.send(Ok(view.clone()));
             }

@@ -3,15 +3,17 @@
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use hotseat_wire::Change;
 use vinput::feedback::{self, Player};
 use vinput::uhid::{self, Mac, State};
 use vinput::{DeviceName, Feedback, Frame, InputError, Node, hid, uinput};
 
 use super::error::Error;
 use super::survivor::NotTaken;
+use super::wire;
 use crate::profiles::Profile;
 
 /// A device that exists as long as this value; dropping it blocks.
@@ -23,18 +25,22 @@ pub(crate) enum Device {
         profile: Arc<vinput::Profile>,
         /// The device.
         device: uinput::Device,
+        /// What a client's changes are to it.
+        wire: Mutex<wire::Named<Frame>>,
     },
     /// Made by uhid, and taken by the kernel's own driver.
     Uhid {
         /// The device.
         device: uhid::Device,
-        /// What its controls were set to.
-        state: Mutex<State>,
+        /// What its controls were set to, and what a client's changes are to it.
+        state: Mutex<(State, wire::Pad)>,
     },
     /// Made by uhid, as a file of the user's describes it.
     Hid {
         /// The device.
         device: hid::Device,
+        /// What a client's changes are to it.
+        wire: Mutex<wire::Named<hid::Frame>>,
     },
 }
 
@@ -61,19 +67,17 @@ impl Device {
                     uinput::Device::adopt(descriptor, profile, phys)?;
                 let snapshot = feedback::Snapshot::parse(snapshot).unwrap_or_default();
                 let player = Some(Player::resume(profile, &snapshot, Instant::now()));
-                let device = Self::Uinput { profile: Arc::clone(profile), device };
-                Ok((device, Resumed { player, feedback }))
+                Ok((Self::uinput(profile, device), Resumed { player, feedback }))
             }
             Profile::Uhid(model) => {
                 let snapshot = uhid::Snapshot::parse(snapshot).unwrap_or_default();
                 let device = uhid::Device::adopt(descriptor, *model, mac_of(phys), &snapshot)?;
-                let device = Self::Uhid { device, state: Mutex::new(State::NEUTRAL) };
-                Ok((device, Resumed::default()))
+                Ok((Self::uhid(device), Resumed::default()))
             }
             Profile::Hid(profile) => {
                 let snapshot = hid::Snapshot::parse(snapshot).unwrap_or_default();
                 let device = hid::Device::adopt(descriptor, profile, mac_of(phys), &snapshot)?;
-                Ok((Self::Hid { device }, Resumed::default()))
+                Ok((Self::hid(device), Resumed::default()))
             }
         }
     }
@@ -83,8 +87,13 @@ impl Device {
         match self {
             Self::Uinput { device, .. } => device.as_fd(),
             Self::Uhid { device, .. } => device.descriptor(),
-            Self::Hid { device } => device.descriptor(),
+            Self::Hid { device, .. } => device.descriptor(),
         }
+    }
+
+    /// Whether what programs upload is played here.
+    pub(super) fn has_player(&self) -> bool {
+        matches!(self, Self::Uinput { .. })
     }
 
     /// What the next daemon is to know of it; of a device of uinput its player knows that.
@@ -94,7 +103,7 @@ impl Device {
                 player.map(|player| player.snapshot().to_bytes()).unwrap_or_default()
             }
             Self::Uhid { device, .. } => device.snapshot().to_bytes(),
-            Self::Hid { device } => device.snapshot().to_bytes(),
+            Self::Hid { device, .. } => device.snapshot().to_bytes(),
         }
     }
 
@@ -107,19 +116,44 @@ impl Device {
         match profile {
             Profile::Uinput(profile) => {
                 let device = uinput::Device::create(profile, name, phys).map_err(Error::Create)?;
-                Ok(Self::Uinput { profile: Arc::clone(profile), device })
+                Ok(Self::uinput(profile, device))
             }
             Profile::Uhid(model) => {
                 let device = uhid::Device::create(*model, name, phys, mac_of(phys));
                 let device = device.map_err(Error::CreatePad)?;
-                Ok(Self::Uhid { device, state: Mutex::new(State::NEUTRAL) })
+                Ok(Self::uhid(device))
             }
             Profile::Hid(profile) => {
                 let device = hid::Device::create(profile, Some(name), phys, mac_of(phys));
                 let device = device.map_err(Error::CreatePad)?;
-                Ok(Self::Hid { device })
+                Ok(Self::hid(device))
             }
         }
+    }
+
+    /// Ends this process's part in it. The device lives as long as its descriptor is open elsewhere.
+    pub(super) fn leave(self) {
+        match self {
+            Self::Uinput { .. } => {}
+            Self::Uhid { device, .. } => device.leave(),
+            Self::Hid { device, .. } => device.leave(),
+        }
+    }
+
+    fn uinput(profile: &Arc<vinput::Profile>, device: uinput::Device) -> Self {
+        let wire = Mutex::new(wire::Named::of_uinput(profile));
+        Self::Uinput { profile: Arc::clone(profile), device, wire }
+    }
+
+    fn uhid(device: uhid::Device) -> Self {
+        let battery = device.snapshot().battery();
+        let state = State { battery, ..State::NEUTRAL };
+        Self::Uhid { device, state: Mutex::new((state, wire::Pad::default())) }
+    }
+
+    fn hid(device: hid::Device) -> Self {
+        let wire = Mutex::new(wire::Named::of_hid(device.profile()));
+        Self::Hid { device, wire }
     }
 
     /// Its directory in sysfs, below which everything is that belongs to it.
@@ -136,21 +170,21 @@ impl Device {
         match self {
             Self::Uinput { device, .. } => device.nodes(),
             Self::Uhid { device, .. } => device.nodes(),
-            Self::Hid { device } => device.nodes(),
+            Self::Hid { device, .. } => device.nodes(),
         }
     }
 
     /// Sends one frame of inputs such as `south=1`: one short write.
     pub(super) fn send(&self, inputs: &[String]) -> Result<(), Error> {
         match self {
-            Self::Uinput { profile, device } => {
+            Self::Uinput { profile, device, .. } => {
                 let frame: Result<Frame, InputError> = profile.frame(inputs);
                 device.write(&frame.map_err(Error::Input)?).map_err(Error::Write)
             }
-            Self::Uhid { device, state, .. } => {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                device.model().apply(&mut state, inputs).map_err(Error::Input)?;
-                device.set(&state).map_err(Error::WritePad)
+            Self::Uhid { device, state } => {
+                let (state, _) = &mut *locked(state);
+                device.model().apply(state, inputs).map_err(Error::Input)?;
+                device.set(state).map_err(Error::WritePad)
             }
             Self::Hid { device, .. } => {
                 let frame = device.profile().frame(inputs).map_err(Error::Input)?;
@@ -159,16 +193,52 @@ impl Device {
         }
     }
 
+    /// Makes changes that programs are to see at once: one short write, and nothing is allocated.
+    pub(super) fn change(&self, changes: &[Change]) -> Result<(), Error> {
+        match self {
+            Self::Uinput { profile, device, wire } => {
+                let written = locked(wire).change(profile, changes, |frame| device.write(frame));
+                written.map_err(Error::Write)
+            }
+            Self::Uhid { device, state } => {
+                let (state, pad) = &mut *locked(state);
+                changes.iter().for_each(|change| pad.apply(state, change));
+                device.set(state).map_err(Error::WritePad)
+            }
+            Self::Hid { device, wire } => {
+                let profile = device.profile();
+                let written = locked(wire).change(profile, changes, |frame| device.write(frame));
+                written.map_err(Error::WritePad)
+            }
+        }
+    }
+
+    /// Bits of the kinds of frame that it takes ([`hotseat_wire::Kind::bit`]).
+    pub(super) fn kinds(&self) -> u32 {
+        match self {
+            Self::Uinput { wire, .. } => locked(wire).kinds(),
+            Self::Uhid { device, .. } => wire::Pad::kinds(device.model()),
+            Self::Hid { wire, .. } => locked(wire).kinds(),
+        }
+    }
+
     /// Lets go of everything: buttons and keys up, sticks centred, touches lifted.
     pub(super) fn release(&self) -> Result<(), Error> {
         match self {
-            Self::Uinput { device, .. } => device.neutral().map_err(Error::Write),
+            Self::Uinput { device, wire, .. } => {
+                locked(wire).release();
+                device.neutral().map_err(Error::Write)
+            }
             Self::Uhid { device, state } => {
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                *state = State::NEUTRAL;
+                let (state, pad) = &mut *locked(state);
+                *state = State { battery: state.battery, ..State::NEUTRAL };
+                pad.release();
                 device.neutral().map_err(Error::WritePad)
             }
-            Self::Hid { device } => device.neutral().map_err(Error::WritePad),
+            Self::Hid { device, wire } => {
+                locked(wire).release();
+                device.neutral().map_err(Error::WritePad)
+            }
         }
     }
 
@@ -180,6 +250,10 @@ impl Device {
         let node = self.nodes().iter().find(|node| node.syspath == syspath && node.is_event())?;
         File::open(Path::new("/dev").join(&node.devname)).ok()
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The address of the pad that is marked so.

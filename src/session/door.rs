@@ -13,7 +13,7 @@ use super::announcer::{Announcer, UdevMode};
 use super::error::Error;
 use super::journal::{End, Intent, Operation};
 use super::state::State;
-use super::{span, unplug};
+use super::{hosted, span, unplug};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
@@ -40,7 +40,7 @@ impl Door {
 
     /// Whether the container can have a node: one whose place is /dev itself needs a link there.
     pub(super) fn shows(&self, node: &Node) -> bool {
-        !is_linked(node) || self.attachment.no_links().is_none()
+        !needs_link(&node.devname) || self.attachment.no_links().is_none()
     }
 
     /// Why it has no nodes whose place is /dev itself, if that is so.
@@ -50,15 +50,26 @@ impl Door {
 
     /// Makes the link to a placed node that needs one.
     pub(super) fn link(&self, node: &Node) -> Result<(), Error> {
-        if !is_linked(node) {
+        self.link_path(&node.devname)
+    }
+
+    /// Makes the link at a path below /dev to what is staged for it.
+    pub(super) fn link_path(&self, path: &str) -> Result<(), Error> {
+        if !needs_link(path) {
             return Ok(());
         }
-        link_node(&self.container, &node.devname).map_err(Error::Link)
+        // As with an unlink: it is not waited for again and again.
+        if self.hangs.get() {
+            return Err(Error::Link(AttachError::Hangs));
+        }
+        let linked = link_node(&self.container, path);
+        self.hangs.set(matches!(linked, Err(AttachError::Hangs)));
+        linked.map_err(Error::Link)
     }
 
     /// The same for a node that an earlier daemon placed.
     pub(super) fn keep_link(&self, node: &Node) -> Result<(), Error> {
-        if !is_linked(node) {
+        if !needs_link(&node.devname) {
             return Ok(());
         }
         keep_link(&self.container, &node.devname).map_err(Error::Link)
@@ -66,19 +77,24 @@ impl Door {
 
     /// Removes it. A container that did not answer is not waited for once more: closing the door removes every link.
     pub(super) fn unlink(&self, node: &Node) -> Result<(), Error> {
+        self.unlink_path(&node.devname)
+    }
+
+    /// The same for the link at a path below /dev.
+    pub(super) fn unlink_path(&self, path: &str) -> Result<(), Error> {
         // A container that has ended took its /dev along.
-        if !is_linked(node) || self.hangs.get() || !self.container.is_running() {
+        if !needs_link(path) || self.hangs.get() || !self.container.is_running() {
             return Ok(());
         }
-        let unlinked = unlink_node(&self.container, &node.devname);
+        let unlinked = unlink_node(&self.container, path);
         self.hangs.set(matches!(unlinked, Err(AttachError::Hangs)));
         unlinked.map_err(Error::Link)
     }
 }
 
-/// Whether the node's place is /dev itself: a hidraw node.
-fn is_linked(node: &Node) -> bool {
-    !node.devname.contains('/')
+/// Whether what has its place there, below /dev, shows by a link: /dev/input is the session's own, all else the container's.
+fn needs_link(path: &str) -> bool {
+    !path.starts_with("input/")
 }
 
 /// Opens the door: from now on a plug needs to enter nothing. Says whether it was not open to that container already.
@@ -270,6 +286,7 @@ pub(super) fn close(
     if let Some(door) = &state.door {
         door.try_again();
     }
+    result = result.and(hosted::take_all_out(engine, state));
     for slot in slots {
         match unplug::take_out(engine, state, slot) {
             Ok(closing) => closings.push(closing),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use device_gate::{GrantError, StagingError, attach::AttachError};
+use device_gate::{ContainerError, GrantError, StagingError, attach::AttachError};
 use rustix::io::Errno;
 use udev_forge::database::DatabaseError;
 use udev_forge::{InjectError, MonitorError, OpenError, ReadError, SendError, StampError};
@@ -16,6 +16,8 @@ use super::verify::VerifyError;
 use crate::cdi::CdiError;
 use crate::engine::GrantsUnavailable;
 use crate::events::PositionError;
+use crate::host::RuleError;
+use crate::host::device::TellError;
 use crate::limits::LimitError;
 use crate::profiles::ProfilesError;
 use crate::runtime::{RefError, ResolveError};
@@ -219,6 +221,51 @@ pub enum Error {
     /// The kernel did not take a pad's report.
     #[error("could not send the input")]
     WritePad(#[source] uhid::WriteError),
+    /// The devices of the host cannot be watched.
+    #[error("the devices of the host cannot be watched: {why}")]
+    WatchHost {
+        /// Why.
+        why: String,
+    },
+    /// A container cannot be told of a device of the host.
+    #[error("could not put together what the container is told of the device")]
+    Tell(#[source] TellError),
+    /// The device went while it was being brought in; another one may be at its place.
+    #[error("`{path}` is not there any more")]
+    HostGone {
+        /// The device's path.
+        path: String,
+    },
+    /// Another session has the device, or is to have it alone.
+    #[error("session `{other}` has `{path}`")]
+    HostTaken {
+        /// The device's path.
+        path: String,
+        /// The other session.
+        other: String,
+    },
+    /// The container can have no nodes outside of /dev/input.
+    #[error("the container has no place for `{path}`: {why}")]
+    NoPlace {
+        /// The device's path.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// The owner that a rule gives to a node is nobody on the host.
+    #[error("could not find out who in the container is to own the node")]
+    Owner(#[source] ContainerError),
+    /// The rule cannot be one.
+    #[error("the rule is not valid")]
+    Rule(#[source] RuleError),
+    /// The session has no such rule of its own.
+    #[error("session `{session}` has no rule {id} of its own")]
+    RuleNotFound {
+        /// The session.
+        session: String,
+        /// The rule.
+        id: String,
+    },
     /// A step of the session panicked: a bug. Its kernel devices are gone.
     #[error("the session was lost to an internal error")]
     Lost,

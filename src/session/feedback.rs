@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
 use vinput::feedback::Player;
 
@@ -28,6 +28,8 @@ pub(super) struct Told {
     slot: u8,
     /// What holds now, by what it is about.
     now: Mutex<BTreeMap<String, Feedback>>,
+    /// Rung when that changes.
+    bell: watch::Sender<()>,
 }
 
 impl Told {
@@ -36,14 +38,19 @@ impl Told {
         if let Some(topic) = feedback.topic() {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
             now.insert(topic, feedback.clone());
+            self.bell.send_replace(());
         }
         self.events.feedback(&self.session, self.slot, feedback);
     }
 
+    /// What holds now.
+    pub(super) fn now(&self) -> BTreeMap<String, Feedback> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Tells it again, for somebody who was not there.
     pub(super) fn again(&self) {
-        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for feedback in now.into_values() {
+        for feedback in self.now().into_values() {
             self.events.feedback(&self.session, self.slot, feedback);
         }
     }
@@ -61,6 +68,7 @@ impl Answering {
     /// Starts on the runtime of the calling thread.
     pub(super) fn start(
         events: Arc<Events>,
+        bell: watch::Sender<()>,
         session: String,
         slot: u8,
         device: Arc<Device>,
@@ -69,7 +77,7 @@ impl Answering {
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = mpsc::channel();
-        let told = Arc::new(Told { events, session, slot, now: Mutex::default() });
+        let told = Arc::new(Told { events, session, slot, now: Mutex::default(), bell });
         let telling = Arc::clone(&told);
         let answering = async move {
             // Dropped when this task ends, however it does.

@@ -15,6 +15,7 @@ use super::plug::Spec;
 use super::state::State;
 use super::view::{Declared, Device, Session};
 use crate::engine::Engine;
+use crate::host::Rule;
 use crate::runtime::ContainerRef;
 
 /// Requests that may wait for a session; a caller beyond waits to be heard.
@@ -36,6 +37,8 @@ pub(super) enum Request {
     /// At first: what an earlier daemon has promised, and whether to a client, which this one stands for.
     BringBack {
         devices: BTreeMap<u8, (Spec, bool)>,
+        /// Its rules about the host's devices.
+        rules: BTreeMap<u32, Rule>,
         client: ClientId,
         /// Whether the container comes back too, to be attached next.
         resumes: bool,
@@ -43,6 +46,10 @@ pub(super) enum Request {
     },
     /// While the slot has a device, or is to have one.
     Unplug { slot: u8, reply: Reply<Option<Closing>> },
+    /// Any time. Answered with what the rule is called.
+    AddRule { rule: Box<Rule>, reply: Reply<String> },
+    /// Any time.
+    RemoveRule { id: String, reply: Reply<()> },
     /// Any time; the last request.
     Remove(Reply<()>),
     /// Any time; the last request. Nothing is taken away.
@@ -82,6 +89,11 @@ impl Handle {
     /// The session as of its last step; never waits for one that is under way.
     pub(super) fn view(&self) -> Session {
         self.view.borrow().clone()
+    }
+
+    /// The session as it changes.
+    pub(super) fn watch(&self) -> watch::Receiver<Session> {
+        self.view.clone()
     }
 
     /// The way of input.

@@ -25,6 +25,7 @@ use self::file::Writer;
 use self::kept::Book;
 use self::text::Read;
 use crate::engine::chain;
+use crate::host::Rule;
 use crate::runtime::ContainerRef;
 
 pub(crate) use self::change::{Attached, End, Intent, Known, Operation};
@@ -242,6 +243,20 @@ impl Journal {
     /// Notes that a slot is to be empty.
     pub(crate) fn withdrawn(&self, session: &str, slot: u8) -> Result<(), JournalError> {
         self.note(Change::Withdrawn { session: session.to_owned(), slot }, false)
+    }
+
+    /// Notes the session's own rules; of one that is added it has to be noted.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Write`]; then it must not be promised.
+    pub(crate) fn rules(
+        &self,
+        session: &str,
+        rules: BTreeMap<u32, Rule>,
+        adds: bool,
+    ) -> Result<(), JournalError> {
+        self.note(Change::Rules { session: session.to_owned(), rules }, adds)
     }
 
     /// Notes that what was under way in a session will never end.

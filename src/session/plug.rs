@@ -17,7 +17,7 @@ use super::feedback::Answering;
 use super::journal::{End, Intent, Known, Operation};
 use super::state::{Part, Plugged, State, Timings};
 use super::survivor;
-use super::{span, unplug, verify};
+use super::{hosted, span, unplug, verify};
 use crate::engine::{Engine, chain};
 use crate::events::What;
 use crate::fault;
@@ -117,6 +117,13 @@ pub(super) fn take(
     Ok(Arc::new(taken))
 }
 
+/// The same for a device that is there already: a limit that was lowered takes nothing away.
+pub(super) fn take_anyway(engine: &Engine, backend: Backend) -> Arc<Vec<Taken>> {
+    let whole_pads = (backend == Backend::Uhid).then_some(&engine.whole_pads);
+    let counts = [&engine.devices].into_iter().chain(whole_pads);
+    Arc::new(counts.filter_map(|count| count.take(usize::MAX)).collect())
+}
+
 /// Returns how long it took.
 fn plug_journaled(
     engine: &Engine,
@@ -126,7 +133,9 @@ fn plug_journaled(
     taken: Option<Arc<Vec<Taken>>>,
 ) -> Result<Duration, Error> {
     let _span = span::plug(state, slot, spec.profile.name()).entered();
-    let runtime = state.door()?.reference.runtime();
+    let door = state.door()?;
+    door.try_again();
+    let runtime = door.reference.runtime();
     engine.grants().map_err(Error::GrantsUnavailable)?;
     let taken = match taken {
         Some(taken) => taken,
@@ -157,7 +166,7 @@ fn plug_journaled(
 
 fn plug_slot(
     engine: &Engine,
-    state: &State,
+    state: &mut State,
     slot: u8,
     spec: Spec,
     taken: Arc<Vec<Taken>>,
@@ -181,12 +190,14 @@ fn plug_slot(
     };
     timings.done("created");
     fault::point("plug.read");
+    hosted::make_way(engine, state, parts.iter().filter_map(|part| part.node.as_ref()));
 
     let mut plugged = Plugged {
         slot,
         name,
         answering: Answering::start(
             Arc::clone(&engine.events),
+            state.inputs.told().clone(),
             state.name.clone(),
             slot,
             Arc::clone(&device),
@@ -300,13 +311,10 @@ pub(super) fn grant(engine: &Engine, state: &State, plugged: &Plugged) -> Result
         return Ok(());
     }
     for node in plugged.nodes() {
-        grants
-            .grant(
-                container,
-                DeviceNumber::char(node.major, node.minor),
-                Access::READ | Access::WRITE,
-            )
-            .map_err(Error::Grant)?;
+        let number = DeviceNumber::char(node.major, node.minor);
+        engine.host.take_number(grants, number).map_err(Error::Grant)?;
+        let access = Access::READ | Access::WRITE;
+        grants.grant(container, number, access).map_err(Error::Grant)?;
         fault::point("plug.granted-one");
     }
     Ok(())

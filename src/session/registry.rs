@@ -1,28 +1,24 @@
 //! The sessions, by name.
 
-use std::collections::BTreeMap;
+mod add;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use device_gate::Container;
-use udev_forge::database::Database;
+use futures_util::future::join_all;
 
 use super::callers::counted;
 use super::client::Client;
 use super::error::Error;
 use super::handle::{Handle, Request};
-use super::inputs::Inputs;
-use super::journal::{End, Intent, Operation};
 use super::plug::Spec;
-use super::state::State;
-use super::unplug;
 use super::view::{Declared, Device, Session};
-use crate::cdi::{self, Hook};
 use crate::engine::Engine;
-use crate::events::What;
-use crate::fault;
-use crate::limits::LimitError;
+use crate::host::Rule;
+use crate::host::view::RuleView;
 use crate::runtime::{ContainerRef, ResolveError};
 use crate::sandbox;
 
@@ -57,6 +53,8 @@ pub(crate) struct Returning {
     pub(crate) container: Option<(ContainerRef, Container)>,
     /// What its slots are to have, and whether that was a client's.
     pub(crate) devices: BTreeMap<u8, (Spec, bool)>,
+    /// Its own rules about the host's devices.
+    pub(crate) rules: BTreeMap<u32, Rule>,
     /// How long devices outlive their client; as configured if nothing was said.
     pub(crate) grace: Option<Duration>,
 }
@@ -81,105 +79,6 @@ impl Sessions {
         &self.engine
     }
 
-    /// Makes a session, and attaches it to a container if one is given.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]; there is no session then.
-    pub async fn add(&self, new: New<'_>) -> Result<Session, Error> {
-        let New { name, container, grace } = new;
-        if !sandbox::is_name(name) {
-            return Err(Error::SessionName { name: name.to_owned() });
-        }
-        let reference = container.map(str::parse::<ContainerRef>).transpose();
-        let reference = reference.map_err(Error::Reference)?;
-        let handle = self.start(name, grace).await?;
-        let added = async {
-            self.write_cdi(name).await?;
-            fault::point("add.cdi");
-            match reference {
-                Some(reference) => {
-                    let container = reference.open(&self.engine.config()).await;
-                    let container = container.map_err(Error::Resolve)?;
-                    attach_opened(&handle, reference, container).await.map(drop)
-                }
-                None => Ok(()),
-            }
-        };
-        let added = added.await;
-        self.end_adding(name, &handle, added.is_ok()).await;
-        added?;
-        handle.ask(Request::Settled).await
-    }
-
-    /// A session is there with its container, or is no session; unless somebody else has used it meanwhile.
-    async fn end_adding(&self, name: &str, handle: &Handle, is_added: bool) {
-        if is_added || !self.remove_unused(name, handle).await {
-            self.note_added(name).await;
-        }
-    }
-
-    /// Makes the session a device of the CDI specification, where that is configured. The device stays when the session
-    /// is gone: its container may be started again.
-    async fn write_cdi(&self, name: &str) -> Result<(), Error> {
-        let config = self.engine.config();
-        let Some(directory) = &config.cdi_dir else { return Ok(()) };
-        let (path, socket) = (directory.join(cdi::FILE), config.socket.clone());
-        let sessions = [name.to_owned()].into();
-        let write = move || {
-            let hook = Hook::find(None, &socket, None)?;
-            cdi::write(&path, &hook, &sessions, true).map(drop)
-        };
-        tokio::task::spawn_blocking(write).await.map_err(|_| Error::Lost)?.map_err(Error::Cdi)
-    }
-
-    /// Notes in the journal that a session is there, with the container that it was to have.
-    async fn note_added(&self, name: &str) {
-        let (engine, name) = (Arc::clone(&self.engine), name.to_owned());
-        let note = move || {
-            unplug::note(engine.journal.end(&name, Operation::Add, End::Done));
-            fault::point("add.ended");
-        };
-        let _ = tokio::task::spawn_blocking(note).await;
-    }
-
-    /// Makes a session.
-    async fn start(&self, name: &str, grace: Option<Duration>) -> Result<Handle, Error> {
-        let grace_ms = grace.and_then(|grace| u64::try_from(grace.as_millis()).ok());
-        let limit = self.engine.config().limits.sessions;
-        self.start_with(name, limit, move |engine, name| {
-            engine.journal.intend(&name, Intent::Add { grace_ms }).map_err(Error::Journal)?;
-            fault::point("add.intended");
-            let made = make(engine, name.clone(), grace);
-            match &made {
-                Ok(_) => fault::point("add.made"),
-                Err(_) => unplug::note(engine.journal.end(&name, Operation::Remove, End::Done)),
-            }
-            made
-        })
-        .await
-    }
-
-    /// Makes a session that an earlier daemon had, with what it should have. The answer stands for its clients of then:
-    /// the grace time begins when it is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]; there is no session then.
-    pub(crate) async fn bring_back(
-        &self,
-        name: &str,
-        devices: BTreeMap<u8, (Spec, bool)>,
-        grace: Option<Duration>,
-        resumes: bool,
-    ) -> Result<Client, Error> {
-        let make = move |engine: &Engine, name| make(engine, name, grace);
-        // It was there when the limit was lowered.
-        let client = Client::new(self.start_with(name, usize::MAX, make).await?);
-        client.bring_back(devices, resumes).await?;
-        Ok(client)
-    }
-
     /// Attaches a session that an earlier daemon had to its container of then.
     ///
     /// # Errors
@@ -194,30 +93,6 @@ impl Sessions {
         let handle = self.handle(name)?;
         attach_opened(&handle, reference, container).await?;
         handle.ask(Request::Settled).await.map(drop)
-    }
-
-    /// Starts the session that `make` makes, if there are fewer than `limit`. One at a time: what is asked of other sessions
-    /// meanwhile does not wait for it.
-    async fn start_with(
-        &self,
-        name: &str,
-        limit: usize,
-        make: impl FnOnce(&Engine, String) -> Result<State, Error> + Send + 'static,
-    ) -> Result<Handle, Error> {
-        let _one_at_a_time = self.starting.lock().await;
-        if self.handles().contains_key(name) {
-            return Err(Error::SessionExists { name: name.to_owned() });
-        }
-        if self.handles().len() >= limit {
-            return Err(Error::Limit(LimitError::Sessions { limit }));
-        }
-        let (engine, owned) = (Arc::clone(&self.engine), name.to_owned());
-        let made = tokio::task::spawn_blocking(move || make(&engine, owned)).await;
-        let state = made.map_err(|_| Error::Lost)??;
-        let handle = Handle::spawn(Arc::clone(&self.engine), state);
-        self.engine.events.publish(name, What::SessionAdded);
-        self.handles().insert(name.to_owned(), handle.clone());
-        Ok(handle)
     }
 
     /// Attaches a session to a running container.
@@ -329,49 +204,47 @@ impl Sessions {
     pub async fn remove(&self, name: &str) -> Result<(), Error> {
         let handle = self.handle(name)?;
         let removed = handle.ask(Request::Remove).await;
-        let mut handles = self.handles();
-        // Another request may have removed it, and a third added one of the same name.
-        if handles.get(name).is_some_and(|current| current.is(&handle)) {
-            handles.remove(name);
-        }
+        self.forget(name, &handle).await;
         removed
     }
 
-    /// Removes a session that was made for a container that could not be attached, if nobody else has used it since,
-    /// which it says.
-    async fn remove_unused(&self, name: &str, handle: &Handle) -> bool {
-        match handle.ask(Request::RemoveUnused).await {
-            Ok(false) => return false,
-            Ok(true) => {}
-            // It is gone all the same.
-            Err(error) => {
-                tracing::warn!(session = name, %error, "could not remove all of the session");
-            }
+    /// A session is gone. Another request may have removed it, and a third added one of the same name.
+    async fn forget(&self, name: &str, handle: &Handle) {
+        let is_gone = |handles: &mut BTreeMap<String, Handle>| {
+            let is_this = handles.get(name).is_some_and(|current| current.is(handle));
+            is_this && handles.remove(name).is_some()
+        };
+        if is_gone(&mut self.handles()) {
+            self.forget_tokens().await;
         }
-        let mut handles = self.handles();
-        if handles.get(name).is_some_and(|current| current.is(handle)) {
-            handles.remove(name);
-        }
-        true
+    }
+
+    /// Takes back the tokens of sessions that are not there. A session of the same name is another one.
+    pub(crate) async fn forget_tokens(&self) {
+        let there: BTreeSet<_> = self.handles().keys().cloned().collect();
+        let engine = Arc::clone(&self.engine);
+        let forget = move || engine.tokens.retain(|session| there.contains(session));
+        // A panic has been logged.
+        let _ = tokio::task::spawn_blocking(forget).await;
     }
 
     /// Removes every session; for the end of the daemon.
     pub async fn remove_all(&self) {
         let names: Vec<_> = self.handles().keys().cloned().collect();
-        for name in names {
+        let remove = async |name: String| {
             if let Err(error) = self.remove(&name).await {
                 tracing::warn!(session = name, %error, "could not remove all of the session");
             }
-        }
+        };
+        // At once: the container of one may hang.
+        join_all(names.into_iter().map(remove)).await;
     }
 
     /// Ends every session's actor and leaves what it has as it is, for the next daemon. Answers with how many there were.
     pub async fn leave_all(&self) -> usize {
         let handles: Vec<_> = self.handles().values().cloned().collect();
-        for handle in &handles {
-            // One that is being removed is not to be left.
-            let _ = handle.ask(Request::Leave).await;
-        }
+        // At once: the container of one may hang. One that is being removed is not to be left.
+        join_all(handles.iter().map(|handle| handle.ask(Request::Leave))).await;
         handles.len()
     }
 
@@ -416,6 +289,32 @@ impl Sessions {
         tokio::task::spawn_blocking(move || closing.wait()).await.map_err(|_| Error::Lost)
     }
 
+    /// Adds a rule about the host's devices to those of a session; answers when those that it means are there, as far as
+    /// there is a container for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; the rule is not added then.
+    pub async fn add_rule(&self, name: &str, rule: Rule) -> Result<RuleView, Error> {
+        let handle = self.handle(name)?;
+        let rule = Box::new(rule);
+        let id = handle.ask(|reply| Request::AddRule { rule, reply }).await?;
+        let session = handle.ask(Request::Settled).await?;
+        let added = session.rules.into_iter().find(|rule| rule.id == id);
+        added.ok_or(Error::RuleNotFound { session: name.to_owned(), id })
+    }
+
+    /// Removes a rule of a session's own; answers when the devices are gone that it had by it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn remove_rule(&self, name: &str, id: String) -> Result<(), Error> {
+        let handle = self.handle(name)?;
+        handle.ask(|reply| Request::RemoveRule { id, reply }).await?;
+        handle.ask(Request::Settled).await.map(drop)
+    }
+
     /// Sends one frame of events, such as `["south=1", "lx=-0.5"]`, to a device.
     ///
     /// # Errors
@@ -435,38 +334,6 @@ impl Sessions {
 
     fn handles(&self) -> MutexGuard<'_, BTreeMap<String, Handle>> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The directories of a new session. Nothing is left when that fails.
-fn make(engine: &Engine, name: String, grace: Option<Duration>) -> Result<State, Error> {
-    let dir = engine.staging.session(&name).map_err(Error::Stage)?;
-    fault::point("add.staged");
-    let shown = Database::open(&dir.udev_path())
-        .map_err(Error::Database)
-        .and_then(|database| Ok((database, dir.show().map_err(Error::Stage)?)));
-    match shown {
-        Ok((database, shown)) => {
-            fault::point("add.shown");
-            let (slots, inputs) = (BTreeMap::new(), Inputs::default());
-            let grace = grace.unwrap_or(Duration::from_secs(engine.config().grace_seconds.into()));
-            Ok(State {
-                name,
-                shown,
-                dir,
-                must_renew: false,
-                database,
-                door: None,
-                slots,
-                inputs,
-                grace,
-            })
-        }
-        Err(error) => {
-            // The first error is the one to report.
-            let _ = dir.delete();
-            Err(error)
-        }
     }
 }
 

@@ -12,13 +12,14 @@ use super::device::Device;
 use super::door::Door;
 use super::error::Error;
 use super::feedback::Answering;
+use super::hosted::Hosted;
 use super::inputs::Inputs;
 use crate::keep::Stored;
 use crate::limits::Taken;
 use crate::profiles::Profile;
 
 /// The last slot: as many devices as the kernel names `event0` to `event31` without dynamic minors.
-pub(super) const LAST_SLOT: u8 = 31;
+pub(crate) const LAST_SLOT: u8 = 31;
 
 /// One session, as its actor owns it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) database: Database,
     pub(super) door: Option<Door>,
     pub(super) slots: BTreeMap<u8, Plugged>,
+    /// Devices of the host, by devpath: parents before their children.
+    pub(super) hosted: BTreeMap<String, Hosted>,
     /// Those of the slots that take input.
     pub(super) inputs: Inputs,
     /// How long a device outlives the client that declared it.
@@ -67,6 +70,19 @@ pub(super) struct Part {
     pub(super) forged: Forged,
     /// `None` for the input device itself, which has no node.
     pub(super) node: Option<Node>,
+}
+
+impl Plugged {
+    /// Writes down what the next daemon is to know and only this one does: how a pad's battery is, where levers stand. Of
+    /// a device of uinput the kernel knows it, and its player's part is written whenever it changes.
+    pub(super) fn remember(&self) {
+        let Some(stored) = self.stored.as_ref().filter(|_| !self.device.has_player()) else {
+            return;
+        };
+        if let Err(error) = stored.memory().remember(&self.device.snapshot(None)) {
+            tracing::warn!(slot = self.slot, %error, "what was set will not outlive the daemon");
+        }
+    }
 }
 
 impl State {

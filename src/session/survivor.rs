@@ -130,7 +130,14 @@ fn take_one(
     }
     let phys = phys(session, slot).map_err(NotTaken::Name)?;
     let (device, resumed) = Device::adopt(device, &spec.profile, &phys, &memory.snapshot())?;
-    let staged = staged(&device).map_err(NotTaken::Read)?;
+    let staged = match staged(&device) {
+        Ok(staged) => staged,
+        Err(error) => {
+            // Closed with the others, when its grants are taken back.
+            device.leave();
+            return Err(NotTaken::Read(error));
+        }
+    };
     let stored = keep.hold(session, slot, memory);
     Ok(Survivor { spec, stored, device, resumed, staged })
 }

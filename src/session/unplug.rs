@@ -83,6 +83,9 @@ pub(super) fn take_away(
             keep_first(grants.revoke(&door.container, number).map_err(Error::Grant));
         }
     }
+    for node in plugged.nodes() {
+        engine.host.give_number(DeviceNumber::char(node.major, node.minor));
+    }
     fault::point("unplug.revoked");
     // The kernel takes tens of milliseconds; programs that hold the device open see its end then.
     let slot = plugged.slot;

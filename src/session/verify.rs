@@ -7,7 +7,7 @@ use udev_forge::{Monitor, MonitorError};
 use super::announcer::Announcer;
 use super::door::Door;
 use super::error::Error;
-use super::state::Plugged;
+use super::state::{Part, Plugged};
 
 /// The device cannot be used from inside.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,11 @@ pub enum VerifyError {
 /// floods its own network namespace.
 pub(super) fn verify(door: &Door, plugged: &Plugged) -> Result<bool, Error> {
     let mut verified = match door.announcer.monitor() {
-        Some(monitor) => heard(monitor, plugged).map_err(Error::Verify)?,
+        Some(monitor) => {
+            let devpath = |part: &Part| part.forged.add_message().devpath().to_owned();
+            let sent = plugged.parts.iter().map(devpath).collect();
+            heard(monitor, sent).map_err(Error::Verify)?
+        }
         None => true,
     };
     verified &= opens(door, plugged)?;
@@ -79,10 +83,9 @@ pub(super) fn forget(announcer: &Announcer) {
 /// More than the receive buffer holds: somebody in the container who sends as fast as we read cannot keep us.
 const QUEUE: usize = 4096;
 
-/// A message is in every listener's queue when `sendmsg` returns, so nothing is waited for.
-fn heard(monitor: &Monitor, plugged: &Plugged) -> Result<bool, VerifyError> {
-    let mut missing: Vec<_> =
-        plugged.parts.iter().map(|part| part.forged.add_message().devpath().to_owned()).collect();
+/// Whether messages of these devices were heard. A message is in every listener's queue when `sendmsg` returns, so nothing
+/// is waited for.
+pub(super) fn heard(monitor: &Monitor, mut missing: Vec<String>) -> Result<bool, VerifyError> {
     let sent = missing.len();
     for _ in 0..QUEUE {
         match monitor.try_recv() {

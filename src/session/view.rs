@@ -11,10 +11,12 @@ use utoipa::ToSchema;
 use super::announcer::UdevMode;
 use super::callers::Failures;
 use super::error::Error;
+use super::hosted::Hosted;
 use super::plan::{Condition, Plan};
 use super::plug::Spec;
 use super::state::{Plugged, State};
 use crate::engine::chain;
+use crate::host::view::{HostedView, RuleView};
 use crate::problem;
 
 /// A session.
@@ -28,6 +30,10 @@ pub struct Session {
     pub devices: Vec<Device>,
     /// What it should have and does not have, or not yet, by slot.
     pub waiting: Vec<Waiting>,
+    /// Devices of the host that it has, or should have, by its rules.
+    pub host_devices: Vec<HostedView>,
+    /// Its rules about the host's devices, in the order in which they count.
+    pub rules: Vec<RuleView>,
     /// How long a device outlives the client that declared it, in seconds.
     pub grace_seconds: u64,
     /// What a container can be started with so that it is ready before its first program, as `docker run -v` has it.
@@ -167,6 +173,9 @@ impl Session {
                     Waiting::of(slot, spec, plan.condition(slot), failures.get(&slot))
                 })
                 .collect(),
+            host_devices: state.hosted.values().map(hosted).collect(),
+            // The actor knows them.
+            rules: Vec::new(),
             grace_seconds: state.grace.as_secs(),
             mounts: state.shown.mounts().map(Mount::of).collect(),
         }
@@ -190,6 +199,12 @@ impl Session {
 /// Cgroups as people know them, from the root on.
 fn shown(cgroups: &BTreeSet<PathBuf>) -> Vec<String> {
     cgroups.iter().map(|path| format!("/{}", path.display())).collect()
+}
+
+/// A device of the host that is in the container.
+fn hosted(hosted: &Hosted) -> HostedView {
+    let links = hosted.links.iter().map(|link| format!("/dev/{link}")).collect();
+    HostedView { links, verified: hosted.verified, ..HostedView::of(&hosted.device) }
 }
 
 impl Waiting {

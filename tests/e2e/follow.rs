@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::{Container, Daemon, IMAGE, sh};
+use crate::harness::{Container, Daemon, IMAGE, restart_docker, sh};
 use crate::matrix::serve_podman;
 
 const ATTACHED: &str = "attached by its label";
@@ -82,7 +82,7 @@ fn a_restart_of_the_runtime_is_followed() {
     let container = labelled("docker", "s", "--restart always");
     daemon.log().expect(ATTACHED);
     daemon.plug("s", "xbox-one");
-    sh("systemctl restart docker");
+    restart_docker();
     daemon.log().expect(ATTACHED);
     pad(&daemon, &container);
     // Both are past: the connection that was lost, and the one that has seen the container.
@@ -98,9 +98,8 @@ impl LiveRestore {
     fn start() -> Self {
         sh("mkdir -p /etc/docker; cp /etc/docker/daemon.json /run/hotseat-docker.json");
         let live_restore = Self;
-        sh(
-            "sed -i 's/{/{ \"live-restore\": true,/' /etc/docker/daemon.json; systemctl restart docker",
-        );
+        sh("sed -i 's/{/{ \"live-restore\": true,/' /etc/docker/daemon.json");
+        restart_docker();
         live_restore
     }
 }
@@ -108,8 +107,8 @@ impl LiveRestore {
 impl Drop for LiveRestore {
     fn drop(&mut self) {
         // After a failed test there is nothing more to fail.
-        let restore =
-            "mv /run/hotseat-docker.json /etc/docker/daemon.json; systemctl restart docker";
+        let restore = "mv /run/hotseat-docker.json /etc/docker/daemon.json; systemctl reset-failed docker; \
+             systemctl restart docker";
         let _ = Command::new("sh").args(["-c", restore]).status();
     }
 }
@@ -122,7 +121,7 @@ fn a_container_that_keeps_running_while_its_runtime_restarts_is_left_in_peace() 
     daemon.log().expect(ATTACHED);
     daemon.plug("s", "xbox-one");
     let node = pad(&daemon, &container);
-    sh("systemctl restart docker");
+    restart_docker();
     daemon.log().expect("are followed runtime=docker");
     assert_eq!(pad(&daemon, &container), node);
     // And it is still followed.

@@ -1,12 +1,13 @@
 //! A daemon, containers, programs in them, and their output line by line. Everything is taken down on drop.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::LazyLock;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{LazyLock, Mutex};
 
 use serde_json::Value;
 
@@ -27,10 +28,26 @@ pub(crate) fn sh(script: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Restarts Docker. systemd refuses the fourth start of its unit within a minute, unless it forgets the others
+/// (systemd.unit(5), `StartLimitBurst=`).
+pub(crate) fn restart_docker() {
+    sh("systemctl reset-failed docker; systemctl restart docker");
+}
+
+/// Prints a line of a long test, which `target/soak.log` gets at once: the runner shows what a test prints when it has ended.
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let log = Path::new(&folder).join("target/soak.log");
+    let mut log = File::options().create(true).append(true).open(log).unwrap();
+    writeln!(log, "{line}").unwrap();
+}
+
 /// A running program, and what it prints and reads.
 pub(crate) struct Program {
     child: Child,
-    output: BufReader<ChildStdout>,
+    /// Behind a lock that nobody waits for: daemons are called by several threads.
+    lines: Mutex<Receiver<String>>,
     transcript: String,
 }
 
@@ -54,16 +71,19 @@ impl Program {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // Read at once: who writes is not to wait until a test wants to know.
         let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, output, transcript: format!("$ {}\n", command.join(" ")) }
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || pass_on(output, &sender));
+        Self { child, lines: Mutex::new(lines), transcript: format!("$ {}\n", command.join(" ")) }
     }
 
     /// Reads on until a line that contains `text`, and returns it. What never comes is the runner's timeout.
     pub(crate) fn expect(&mut self, text: &str) -> String {
         loop {
-            let mut line = String::new();
-            let length = self.output.read_line(&mut line).unwrap();
-            assert!(length > 0, "ended without `{text}`:\n{}", self.transcript);
+            let Ok(line) = self.lines.get_mut().unwrap().recv() else {
+                panic!("ended without `{text}`:\n{}", self.transcript)
+            };
             self.transcript.push_str(&line);
             if line.contains(text) {
                 return line;
@@ -90,9 +110,20 @@ impl Program {
 
     /// Reads to the end.
     pub(crate) fn rest(&mut self) -> String {
-        self.output.read_to_string(&mut self.transcript).unwrap();
+        self.transcript.extend(self.lines.get_mut().unwrap().iter());
         self.child.wait().unwrap();
         std::mem::take(&mut self.transcript)
+    }
+}
+
+/// Passes lines on until there are no more, or nobody wants them.
+fn pass_on(mut output: BufReader<ChildStdout>, lines: &Sender<String>) {
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            return;
+        }
+        line.clear();
     }
 }
 
@@ -301,7 +332,7 @@ impl Drop for Daemon {
 }
 
 /// What is to be the same before and after.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Traces {
     pub(crate) kernel: BTreeSet<String>,
     pub(crate) staged: BTreeSet<PathBuf>,

@@ -10,6 +10,7 @@
 )]
 
 mod bad_input;
+mod connect;
 mod consumers;
 mod desired;
 mod doctor;
@@ -20,6 +21,7 @@ mod hand_off;
 mod harness;
 mod hid;
 mod hidraw;
+mod host_devices;
 mod hostile;
 mod isolation;
 mod lifetime;
@@ -27,6 +29,7 @@ mod limits;
 mod matrix;
 mod matrix_others;
 mod metrics;
+mod moonlight;
 mod nodes;
 mod pads;
 mod profiles;
@@ -35,6 +38,7 @@ mod receivers;
 mod recovery;
 mod references;
 mod reload;
+mod remote;
 mod sandbox;
 mod service;
 mod shipped;

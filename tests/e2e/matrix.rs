@@ -251,14 +251,11 @@ fn podman_with_users_of_its_own() {
 }
 
 /// Podman of the user `player`, and its API.
-const ROOTLESS: &str =
+pub(crate) const ROOTLESS: &str =
     "cd /; runuser -u player -- env HOME=/home/player XDG_RUNTIME_DIR=/run/user/1000 podman";
 
-#[test]
-fn podman_rootless() {
-    if skipped() {
-        return;
-    }
+/// Serves it, as the user's own `podman.socket` would.
+pub(crate) fn serve_rootless_podman() {
     sh(&format!(
         "loginctl enable-linger player
          {}
@@ -272,6 +269,14 @@ fn podman_rootless() {
         until("test -S /run/user/1000/bus"),
         until("test -S /run/user/1000/podman/podman.sock"),
     ));
+}
+
+#[test]
+fn podman_rootless() {
+    if skipped() {
+        return;
+    }
+    serve_rootless_podman();
     let name = name("rootless");
     // Options come before the root file system.
     let mut row = followed(ROOTLESS, &name, "--rootfs", "/home/player/consumers:O");

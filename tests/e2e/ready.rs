@@ -178,6 +178,7 @@ config = json.load(open(path))
 config.setdefault("features", {})["cdi"] = True
 json.dump(config, open(path, "w"))
 END
+        systemctl reset-failed docker
         systemctl restart docker"#);
 }
 

@@ -1,6 +1,11 @@
 //! The daemon as a service of systemd, and its configuration.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
+
+use rustix::io::ioctl_fionread;
+use rustix::pipe::fcntl_setpipe_size;
 
 use crate::harness::{Container, Daemon, HOTSEAT, Program, sh};
 
@@ -135,6 +140,36 @@ fn the_log_can_be_json_or_the_journals_own() {
     let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
     assert_eq!(ready["message"], "ready");
     assert_eq!(ready["socket"], daemon.path("sock").display().to_string());
+}
+
+/// Whoever has the other end of the daemon's standard error may have forgotten it.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let mut world = Daemon::start();
+    world.terminate();
+    let (log, writer) = std::io::pipe().unwrap();
+    // The least that a pipe holds: a page (fcntl(2), "F_SETPIPE_SZ").
+    fcntl_setpipe_size(&log, 4096).unwrap();
+    let mut daemon = Command::new(&*HOTSEAT)
+        .arg("serve")
+        .arg("--config")
+        .arg(world.path("config.toml"))
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(log);
+    let mut line = String::new();
+    while !line.contains(" ready socket=") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it has ended");
+    }
+    // A line each; half of the pipe, and then more than the other half takes.
+    while ioctl_fionread(lines.get_ref()).unwrap() < 2000 {
+        world.hotseat(&["reload"]);
+    }
+    (0..40).for_each(|_| drop(world.hotseat(&["reload"])));
+    sh(&format!("kill -TERM {}", daemon.id()));
+    assert!(daemon.wait().unwrap().success());
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use crate::harness::{Container, HOTSEAT, IMAGE, Program, devices_of_hotseat, sh};
 
-const PROGRAM: &str = "/usr/local/bin/hotseat";
+pub(crate) const PROGRAM: &str = "/usr/local/bin/hotseat";
 const UNITS: &str = "/run/systemd/system";
 
 /// Installed and started as the first request does it.
-struct Shipped;
+pub(crate) struct Shipped;
 
 impl Shipped {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         sh("modprobe -a uinput uhid joydev hid-playstation; systemctl start docker");
         let _ = fs::remove_file(PROGRAM);
         std::os::unix::fs::symlink(HOTSEAT.as_str(), PROGRAM).unwrap();
@@ -47,7 +47,7 @@ fn property(name: &str) -> String {
 }
 
 /// What the shipped command line prints.
-fn hotseat(arguments: &str) -> String {
+pub(crate) fn hotseat(arguments: &str) -> String {
     sh(&format!("{PROGRAM} {arguments}"))
 }
 
@@ -121,6 +121,37 @@ fn under_the_unit_as_shipped_everything_works() {
     drop(shipped);
     assert_eq!(devices_of_hotseat(), std::collections::BTreeSet::new());
     assert!(!fs::read_to_string("/proc/mounts").unwrap().contains("/run/hotseat"));
+}
+
+#[test]
+fn the_network_is_for_those_who_want_it() {
+    const CONFIG: &str = "/etc/hotseat/hotseat.toml";
+    let _shipped = Shipped::start();
+    fs::create_dir_all("/etc/hotseat").unwrap();
+    fs::write(CONFIG, "[remote]\nlisten = \"127.0.0.1:47801\"\n").unwrap();
+    let of_remote = |doctor: &str| {
+        doctor.lines().find(|line| line.contains(" remote ")).unwrap_or_default().to_owned()
+    };
+    // The unit alone has none.
+    let without = of_remote(&sh(&format!("{PROGRAM} doctor || true")));
+    assert!(without.starts_with("FAILED") && without.contains("127.0.0.1:47801"), "{without}");
+    let drop_in = Path::new(UNITS).join("hotseat.service.d");
+    fs::create_dir_all(&drop_in).unwrap();
+    fs::write(drop_in.join("remote.conf"), include_str!("../../assets/systemd/remote.conf"))
+        .unwrap();
+    sh("systemctl daemon-reload; systemctl restart hotseat.service");
+    let with = of_remote(&sh(&format!("{PROGRAM} doctor || true")));
+    assert!(with.starts_with("ok") && with.contains("fingerprint"), "{with}");
+    hotseat("session add afar");
+    let token: serde_json::Value = serde_json::from_str(&hotseat("token afar --json")).unwrap();
+    let text = |name: &str| token[name].as_str().unwrap().to_owned();
+    let fingerprint = text("fingerprint").parse().unwrap();
+    let options = hotseat_client::Options::new(text("listen"), fingerprint, "afar", text("token"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        hotseat_client::Client::connect(options).await.unwrap().close().await;
+    });
+    sh("rm -r /etc/hotseat /var/lib/hotseat");
 }
 
 /// As docs/service.md says; the way there is in its tables.

@@ -1,15 +1,17 @@
 //! Everything at once, for long: sessions whose devices come and go while containers, clients, the runtime and the daemon
-//! end at any moment. `HOTSEAT_SOAK=10000 cargo xtask test soak::` is the long run; the gate has a short one.
+//! end at any moment. `HOTSEAT_SOAK=10000 cargo xtask test --timeout 20000 soak::` is the long run, which says in
+//! `target/soak.log` how far it is; the gate has a short one.
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Container, Daemon, HOTSEAT, Program, Traces, sh};
+use crate::harness::{Container, Daemon, HOTSEAT, Program, Traces, restart_docker, say, sh};
 
 /// Plugs, if nothing else is said.
 const CYCLES: u32 = 120;
@@ -111,7 +113,10 @@ fn step(daemon: &Daemon, seat: &mut Seat, random: &mut Random, plugs: &AtomicU32
             let profile = PROFILES[random.below(PROFILES.len())];
             let body = json!({ "profile": profile }).to_string();
             if fine(daemon.call("PUT", &device, &body)) {
-                plugs.fetch_add(1, Relaxed);
+                let count = plugs.fetch_add(1, Relaxed) + 1;
+                if count.is_multiple_of(100) {
+                    say(&format!("  {count} plugs"));
+                }
             }
         }
         20..34 => drop(fine(daemon.call("DELETE", &device, ""))),
@@ -126,7 +131,7 @@ fn step(daemon: &Daemon, seat: &mut Seat, random: &mut Random, plugs: &AtomicU32
                  {{\"input\":{{\"slot\":{slot},\"events\":[\"a=1\"]}}}}\n{{\"inp"
             );
             let mut client = UnixStream::connect(daemon.path("sock")).unwrap();
-            std::io::Write::write_all(&mut client, (head + &lines).as_bytes()).unwrap();
+            client.write_all((head + &lines).as_bytes()).unwrap();
         }
         _ => {
             seat.crash();
@@ -179,7 +184,7 @@ fn world(daemon: &Daemon) -> (Traces, BTreeMap<&'static str, usize>, u64) {
 fn nothing_is_lost_or_left_over() {
     let cycles = std::env::var("HOTSEAT_SOAK").map_or(CYCLES, |cycles| cycles.parse().unwrap());
     let seed = AtomicU64::new(u64::from(std::process::id()));
-    println!("{cycles} cycles, seed {}", seed.load(Relaxed));
+    say(&format!("{cycles} cycles, seed {}", seed.load(Relaxed)));
     let mut daemon = Daemon::start();
     for number in 0..SESSIONS {
         daemon.hotseat(&["session", "add", &format!("s{number}"), "--grace", "0"]);
@@ -194,13 +199,14 @@ fn nothing_is_lost_or_left_over() {
     }
     let seats = Mutex::new(groups);
 
-    // The first half: the daemon is killed again and again, the runtime is restarted once.
+    // The first half: the daemon is killed again and again, and sometimes the runtime is restarted meanwhile.
     let rounds = (cycles / 2).div_ceil(100).max(2);
     for round in 0..rounds {
+        say(&format!("round {} of {rounds}", round + 1));
         play(&daemon, &seats, &seed, cycles / 2 / rounds);
         daemon.crash();
-        if round == rounds / 2 {
-            sh("systemctl restart docker");
+        if round % 10 == 1 {
+            restart_docker();
         }
         daemon.launch();
         for seat in seats.lock().unwrap().iter_mut().flatten() {
@@ -210,6 +216,7 @@ fn nothing_is_lost_or_left_over() {
         }
     }
 
+    say("one daemon");
     // The second half, of one daemon: it does not grow.
     play(&daemon, &seats, &seed, cycles / 8);
     clear(&daemon);
@@ -219,7 +226,7 @@ fn nothing_is_lost_or_left_over() {
     daemon.returns_to(&traces);
     let (_, counts_now, after) = world(&daemon);
     assert_eq!(counts_now, counts);
-    println!("{before} KiB before, {after} KiB after");
+    say(&format!("{before} KiB before, {after} KiB after"));
     assert!(after < before + 5 * 1024, "{before} KiB before, {after} KiB after");
 
     for number in 0..SESSIONS {

@@ -9,12 +9,12 @@ use serde_json::Value;
 use crate::harness::{Container, HOTSEAT, Program, SDL_TESTS, devices_of_hotseat, sh};
 
 const HOLDER: &str = include_str!("survive/holder.py");
-const UNIT: &str = "hotseat-survives.service";
+pub(crate) const UNIT: &str = "hotseat-survives.service";
 
 /// A daemon as a service with a descriptor store.
-struct Service {
+pub(crate) struct Service {
     directory: tempfile::TempDir,
-    journal: Program,
+    pub(crate) journal: Program,
 }
 
 impl Service {
@@ -23,11 +23,16 @@ impl Service {
     }
 
     fn with(store: &str) -> Self {
+        Self::configured(store, "")
+    }
+
+    /// With more configuration.
+    pub(crate) fn configured(store: &str, more: &str) -> Self {
         sh("modprobe -a uinput uhid joydev");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display().to_string();
         let config = format!(
-            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\nfollow = false\n"
+            "socket = \"{path}/sock\"\nstage = \"{path}/stage\"\njournal = \"{path}/journal\"\nfollow = false\n{more}"
         );
         fs::write(directory.path().join("config.toml"), config).unwrap();
         // As long as there is a file `hold`, it does not start again.
@@ -47,11 +52,11 @@ impl Service {
         service
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn hotseat(&self, arguments: &str) -> String {
+    pub(crate) fn hotseat(&self, arguments: &str) -> String {
         let socket = self.path("sock");
         sh(&format!("{} --socket {} {arguments}", HOTSEAT.as_str(), socket.display()))
     }
@@ -85,7 +90,7 @@ impl Service {
         self.property("NFileDescriptorStore")
     }
 
-    fn kill(&self) {
+    pub(crate) fn kill(&self) {
         sh(&format!("kill -KILL {}", self.property("MainPID")));
     }
 
@@ -351,5 +356,34 @@ fn a_device_that_the_daemon_dies_of_is_tried_twice_and_plugged_anew() {
     let mut holder = hold(&container, &nodes);
     service.hotseat("send s 0 south=1");
     holder.expect(" 304 1");
+    service.hotseat("session rm s");
+}
+
+#[test]
+fn a_lowered_limit_takes_nothing_and_a_battery_is_as_it_was() {
+    let mut service = Service::start();
+    let container = Container::start("lowered");
+    service.hotseat(&format!("session add s --container {}", container.reference()));
+    service.hotseat("plug s dualsense --slot 0");
+    service.hotseat("plug s xbox-one --slot 1");
+    let charge = || sh("cat /sys/class/power_supply/ps-controller-battery-*/capacity");
+    let full = charge();
+    service.hotseat("send s 0 battery=40");
+    sh(&format!(
+        "until ! grep -qx {} /sys/class/power_supply/ps-controller-battery-*/capacity; do :; done",
+        full.trim()
+    ));
+    let (low, nodes) = (charge(), service.nodes());
+
+    let mut config = fs::read_to_string(service.path("config.toml")).unwrap();
+    config += "[limits]\ndevices = 1\ndevices_per_session = 1\nwhole_pads = 1\n";
+    fs::write(service.path("config.toml"), config).unwrap();
+    sh(&format!("systemctl restart {UNIT}"));
+    service.journal.expect("ready");
+    assert_eq!(service.nodes(), nodes);
+    let mut holder = hold(&container, &nodes.values().flatten().cloned().collect::<Vec<_>>());
+    service.hotseat("send s 0 south=1");
+    holder.expect(" 304 1");
+    assert_eq!(charge(), low);
     service.hotseat("session rm s");
 }

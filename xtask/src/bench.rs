@@ -5,10 +5,15 @@
 //! the same code, each for a container of its own, in turns; in both containers the same program listens.
 //!
 //! `udev` compares udev-forge with systemd-udevd; `frames` compares writing frames with a bare loop; `grants` opening a
-//! node with and without our program; `scale` a plug on a full host with one on an empty one.
+//! node with and without our program; `scale` a plug on a full host with one on an empty one; `input` a
+//! far-away player's frames with plain UDP and TCP; `hostile` the same of a player alone and next to an attacker;
+//! `host-devices` a dongle by rule with mdev and with a script that polls.
 
 pub(crate) mod frames;
 mod grants;
+pub(crate) mod host_devices;
+pub(crate) mod hostile;
+pub(crate) mod input;
 pub(crate) mod scale;
 mod sides;
 mod udev;

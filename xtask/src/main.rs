@@ -11,6 +11,7 @@ mod vm;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 /// Development tasks of Hotseat.
@@ -45,14 +46,7 @@ enum Task {
 #[derive(Subcommand)]
 enum Bench {
     /// How long from the request to a pad that a program in the container can use.
-    Plug {
-        /// Run on this machine, whatever it is.
-        #[arg(long)]
-        here: bool,
-        /// How many plugs to measure.
-        #[arg(long, default_value_t = 9)]
-        rounds: u32,
-    },
+    Plug(Rounds<9>),
     /// How long udev-forge takes to tell of a pad, against systemd-udevd.
     Udev {
         #[command(flatten)]
@@ -73,23 +67,37 @@ enum Bench {
         rounds: u32,
     },
     /// How long a plug takes, and how much memory, next to 399 other pads in 100 sessions.
-    Scale {
-        /// Run on this machine, whatever it is.
-        #[arg(long)]
-        here: bool,
-        /// How many plugs to measure at a time.
-        #[arg(long, default_value_t = 15)]
-        rounds: u32,
-    },
+    Scale(Rounds<15>),
     /// How many frames per second a device takes, against a bare loop that writes the same bytes.
-    Frames {
-        /// Run on this machine, whatever it is.
-        #[arg(long)]
-        here: bool,
-        /// How many turns of each to measure.
-        #[arg(long, default_value_t = 500)]
-        rounds: u32,
-    },
+    Frames(Rounds<500>),
+    /// How long from a far-away player's change to the event that a program can read, against plain UDP and TCP.
+    Input(Rounds<5>),
+    /// How long from the kernel's event of a dongle to its being open in a container, against mdev and a script that polls.
+    HostDevices(Rounds<21>),
+    /// How much later a player's change comes while somebody attacks the server, in another session.
+    Hostile(Rounds<9>),
+}
+
+/// A bench that needs virtual input devices, and how often it measures unless told.
+#[derive(clap::Args)]
+struct Rounds<const DEFAULT: u32> {
+    /// Run on this machine, whatever it is.
+    #[arg(long)]
+    here: bool,
+    /// How many turns to measure.
+    #[arg(long, default_value_t = DEFAULT)]
+    rounds: u32,
+}
+
+impl<const DEFAULT: u32> Rounds<DEFAULT> {
+    fn run(&self, name: &str, bench: fn(u32) -> Result<()>) -> Result<ExitCode> {
+        let rounds = self.rounds;
+        if self.here {
+            return bench(rounds).map(|()| ExitCode::SUCCESS);
+        }
+        let task = ["bench", name, "--rounds", &rounds.to_string()];
+        place::here_or_in_vm(place::Profile::Release, &task, || bench(rounds))
+    }
 }
 
 fn main() -> ExitCode {
@@ -105,30 +113,22 @@ fn main() -> ExitCode {
         Task::Bench { what: Bench::Grants { in_machine, machine, rounds } } => {
             bench::grants(&machine, in_machine, rounds)
         }
-        Task::Bench { what: Bench::Plug { here: true, rounds } } => {
-            bench::run_here(rounds).map(|()| ExitCode::SUCCESS)
+        Task::Bench { what: Bench::Plug(arguments) } => arguments.run("plug", bench::run_here),
+        Task::Bench { what: Bench::Scale(arguments) } => {
+            arguments.run("scale", bench::scale::run_here)
         }
-        Task::Bench { what: Bench::Plug { here: false, rounds } } => place::here_or_in_vm(
-            place::Profile::Release,
-            &["bench", "plug", "--rounds", &rounds.to_string()],
-            || bench::run_here(rounds),
-        ),
-        Task::Bench { what: Bench::Scale { here: true, rounds } } => {
-            bench::scale::run_here(rounds).map(|()| ExitCode::SUCCESS)
+        Task::Bench { what: Bench::Frames(arguments) } => {
+            arguments.run("frames", bench::frames::run_here)
         }
-        Task::Bench { what: Bench::Scale { here: false, rounds } } => place::here_or_in_vm(
-            place::Profile::Release,
-            &["bench", "scale", "--rounds", &rounds.to_string()],
-            || bench::scale::run_here(rounds),
-        ),
-        Task::Bench { what: Bench::Frames { here: true, rounds } } => {
-            bench::frames::run_here(rounds).map(|()| ExitCode::SUCCESS)
+        Task::Bench { what: Bench::Input(arguments) } => {
+            arguments.run("input", bench::input::run_here)
         }
-        Task::Bench { what: Bench::Frames { here: false, rounds } } => place::here_or_in_vm(
-            place::Profile::Release,
-            &["bench", "frames", "--rounds", &rounds.to_string()],
-            || bench::frames::run_here(rounds),
-        ),
+        Task::Bench { what: Bench::HostDevices(arguments) } => {
+            arguments.run("host-devices", bench::host_devices::run_here)
+        }
+        Task::Bench { what: Bench::Hostile(arguments) } => {
+            arguments.run("hostile", bench::hostile::run_here)
+        }
     };
     done.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

@@ -28,7 +28,7 @@ pub(crate) fn here_or_in_vm(
     if matches!(profile, Profile::Release) {
         // And the programs of the bench.
         build.args(["--release", "-p", "hotseat", "-p", "xtask"]);
-        for program in ["bench-wolf", "bench-fake-udev", "bench-frames"] {
+        for program in ["bench-wolf", "bench-fake-udev", "bench-frames", "bench-input"] {
             build.args(["--bin", program]);
         }
     }

@@ -13,6 +13,8 @@ use anyhow::{Context as _, Result};
 pub(crate) struct Report {
     /// Every test that ran, and what it printed behind `SKIP(` if it did.
     tests: BTreeMap<Test, Option<String>>,
+    /// Those that failed, and passed when they were run again.
+    flaky: Vec<String>,
 }
 
 /// A test's name.
@@ -32,7 +34,7 @@ impl Report {
     }
 
     fn parse(xml: &str) -> Self {
-        let mut tests = BTreeMap::new();
+        let (mut tests, mut flaky) = (BTreeMap::new(), Vec::new());
         // What the tests printed is escaped, so a `<` is always nextest's own.
         for case in xml.split("<testcase ").skip(1) {
             let case = case.split("</testcase>").next().unwrap_or(case);
@@ -43,20 +45,28 @@ impl Report {
             };
             let skip = case.lines().find_map(|line| Some(line.split_once("SKIP(")?.1));
             let reason = skip.map(|rest| rest.split_once(')').map_or(rest, |(reason, _)| reason));
+            if case.contains("<flakyFailure") || case.contains("<flakyError") {
+                flaky.push(format!("{binary} {name}"));
+            }
             tests.insert(Test { binary, name }, reason.map(str::to_owned));
         }
-        Self { tests }
+        Self { tests, flaky }
     }
 
     /// This run and another one.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.tests.extend(other.tests);
+        self.flaky.extend(other.flaky);
         self
     }
 
-    /// How many tests ran, those that skipped included.
-    pub(crate) fn len(&self) -> usize {
-        self.tests.len()
+    /// How many tests ran, how many of them skipped, and which passed only when they were run again.
+    pub(crate) fn summary(&self) -> String {
+        let counts = format!("{} run, {} skipped", self.tests.len(), self.skipped().count());
+        match &self.flaky[..] {
+            [] => counts,
+            flaky => format!("{counts}, FLAKY: {}", flaky.join(", ")),
+        }
     }
 
     /// The tests that skipped, and why.
@@ -88,7 +98,7 @@ mod tests {
 <testsuites name="hotseat" tests="3" failures="1" errors="0">
     <testsuite name="udev-forge::netns" tests="2" disabled="0" errors="0" failures="0">
         <testcase name="a::b" classname="udev-forge::netns" timestamp="2026" time="0.1">
-            <system-out>a &lt;testcase name=&quot;x&quot;</system-out>
+            <system-out>a &lt;testcase name=&quot;x&quot; &lt;flakyFailure</system-out>
             <system-err>SKIP(not root)
 </system-err>
         </testcase>
@@ -102,10 +112,18 @@ mod tests {
     #[test]
     fn a_skipped_test_is_found_with_its_reason() {
         let report = Report::parse(XML);
-        assert_eq!(report.len(), 3);
+        assert_eq!(report.summary(), "3 run, 1 skipped");
         let skipped: Vec<_> =
             report.skipped().map(|(test, why)| (test.name.as_str(), why)).collect();
         assert_eq!(skipped, [("a::b", "not root")]);
+    }
+
+    #[test]
+    fn a_test_that_passed_only_the_second_time_is_named() {
+        let again = r#"<testcase name="c" classname="udev-forge::netns" time="0.1">
+            <flakyFailure timestamp="2026" time="0.1" message="no" type="test failure"/></testcase>"#;
+        let report = Report::parse(XML).and(Report::parse(again));
+        assert_eq!(report.summary(), "3 run, 1 skipped, FLAKY: udev-forge::netns c");
     }
 
     #[test]

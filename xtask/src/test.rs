@@ -93,6 +93,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
+    let in_machine = any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?;
+    let in_machines = !arguments.fast && !arguments.native;
+    let jobs = if in_machines {
+        jobs(&arguments.machine, &in_machine, &arguments.filter)?
+    } else {
+        Vec::new()
+    };
+    // While this machine compiles and tests: installing Debian mostly waits.
+    vm::build_ahead(jobs.iter().map(|job| job.machine.release).collect())?;
     let mut here = Report::default();
     if arguments.filter.is_empty() {
         gate.step("formatting", || {
@@ -107,13 +116,12 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
         })?;
         gate.step("tests on this machine", || {
             here = nextest_here(&format!("not ({})", any_of(IN_MACHINE_ONLY)?), &[])?;
-            Ok(count(&here))
+            Ok(here.summary())
         })?;
         gate.step("examples in the documentation", || cargo(&["test", "--doc", "--workspace"]))?;
         gate.step("fuzzing", fuzz::gate)?;
     }
 
-    let in_machine = any_of(&[IN_MACHINE_ONLY, IN_MACHINE_TOO].concat())?;
     if arguments.fast {
         gate.left_out(
             "tests in the test machine: --fast; the gate is `cargo xtask test` without it",
@@ -124,10 +132,9 @@ fn steps(gate: &mut Gate, arguments: &Arguments) -> Result<()> {
     if arguments.native {
         gate.step("tests of the test machine, on this machine", || {
             there = native(&narrowed(&in_machine, &arguments.filter))?;
-            Ok(count(&there))
+            Ok(there.summary())
         })?;
     } else {
-        let jobs = jobs(&arguments.machine, &in_machine, &arguments.filter)?;
         there = machines::run(gate, jobs)?;
     }
     no_skips(&there, |_| false)?;
@@ -194,10 +201,6 @@ impl Gate {
     fn left_out(&mut self, what: &str) {
         self.summary.push(format!("  LEFT OUT       {what}"));
     }
-}
-
-fn count(report: &Report) -> String {
-    format!("{} run, {} skipped", report.len(), report.skipped().count())
 }
 
 /// Whether the tests of nextest's `binary` belong to the filterset `package(NAME)`.
@@ -283,13 +286,19 @@ impl NextestRun {
     }
 }
 
+/// In continuous integration a test that fails is run once more. If it passes then, the gate names it at its end: it is to be
+/// mended, but what it found is not of the change that was to land.
+fn retries() -> &'static [&'static str] {
+    if tools::is_ci() { &["--retries", "1"] } else { &[] }
+}
+
 /// Runs the tests of `filterset` on this machine.
 fn nextest_here(filterset: &str, extra: &[&str]) -> Result<Report> {
     let here = |path: &Path| Ok(path.to_path_buf());
     let run = NextestRun::new(here)?;
     let mut command = Command::new("cargo");
     command.args(["nextest", "run", "--workspace", "-E", filterset]);
-    command.arg("--tool-config-file").arg(run.config(here)?);
+    command.arg("--tool-config-file").arg(run.config(here)?).args(retries());
     tools::run(command.args(extra).current_dir(tools::workspace()?))?;
     run.report()
 }

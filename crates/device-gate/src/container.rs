@@ -1,6 +1,7 @@
 //! A running container, held by file descriptors.
 
-use std::fs;
+mod ids;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -9,9 +10,10 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2, readli
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use self::ids::root_id;
 use crate::belonging::started;
 use crate::cgroup::{Cgroup, CgroupError, Cgroups};
-use crate::id_map::{IdMap, IdMapError};
+use crate::id_map::IdMapError;
 use crate::{sys, thread};
 
 /// The process is not one whose container can be served.
@@ -87,6 +89,16 @@ pub enum ContainerError {
         pid: u32,
         /// The container's id.
         id: String,
+    },
+    /// A user or group that its user namespace does not have.
+    #[error("`/proc/{pid}/{what}` has no id {id}")]
+    Unmapped {
+        /// The process.
+        pid: u32,
+        /// `uid_map` or `gid_map`.
+        what: &'static str,
+        /// The id, as numbered inside.
+        id: u32,
     },
     /// Neither root nor the process's own user is in its user namespace.
     #[error("neither user 0 nor its own is mapped in the user namespace of process {pid}")]
@@ -400,22 +412,4 @@ fn is_own_namespace(pid: u32, what: &str) -> bool {
 
 fn inode(namespace: &OwnedFd, pid: u32, what: &'static str) -> Result<u64, ContainerError> {
     fstat(namespace).map(|stat| stat.st_ino).map_err(|errno| open_error(pid, what, errno))
-}
-
-/// The host's id and the namespace's own of its root, or else of the process itself.
-fn root_id(pid: u32, what: &'static str, field: &str) -> Result<(u32, u32), ContainerError> {
-    let text = fs::read_to_string(format!("/proc/{pid}/{what}"))
-        .map_err(|source| ContainerError::Open { pid, what, source })?;
-    let map: IdMap = text.parse().map_err(|source| ContainerError::IdMap { pid, what, source })?;
-    if let Some(root) = map.to_host(0) {
-        return Ok((root, 0));
-    }
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))
-        .map_err(|source| ContainerError::Open { pid, what: "status", source })?;
-    // Real, effective, saved, file system (proc_pid_status(5)).
-    let ids = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
-    let effective = ids.split_ascii_whitespace().nth(1).and_then(|id| id.parse().ok());
-    effective
-        .and_then(|host| Some((host, map.to_inside(host)?)))
-        .ok_or(ContainerError::RootUnmapped { pid })
 }

@@ -14,13 +14,16 @@ use crate::access::{DeviceKind, Devices};
 /// [`Grants::grant_despite`]: crate::Grants::grant_despite
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Danger {
-    /// Disks: every block device, and what talks to disks behind their file systems' backs (sg, bsg, nvme, raw, mtd).
+    /// Disks: every block device, and what talks to disks behind their file systems' backs (sg, bsg, nvme, raw, mtd,
+    /// ubi, rpmb).
     Disk,
-    /// The memory of the machine and of its processors: mem, port, kmsg (major 1), msr, ndctl, dax.
+    /// The memory of the machine and of its processors: mem, port, kmsg (major 1), msr, ndctl, dax, uio.
     Memory,
-    /// The host's screen and keyboard: virtual consoles (4:0 to 4:63, major 7), the frame buffer.
+    /// The host's screen and keyboard: virtual consoles (4:0 to 4:63, major 7), `/dev/console`, the frame
+    /// buffer.
     Console,
-    /// Major 10, a mixture: virtual machines, network tunnels, and uinput, which makes devices of its own.
+    /// Major 10, a mixture: virtual machines, network tunnels, and uinput, which makes devices of its own. And what can
+    /// reset the machine by another major: watchdogs, IPMI.
     Misc,
     /// More input devices than one: any minor of input or hidraw, and `mice`, in which all mice are. Other sessions'
     /// devices and the host's own keyboard are among them.
@@ -74,14 +77,16 @@ impl Devices {
         }
         match (self.major, self.minor) {
             (1 | 202, _) => Some(Danger::Memory),
-            (4, None | Some(0..=63)) | (7 | 29, _) => Some(Danger::Console),
+            (4, None | Some(0..=63)) | (5, None | Some(1)) | (7 | 29, _) => Some(Danger::Console),
             (10, _) => Some(Danger::Misc),
             (13, None | Some(63)) => Some(Danger::AllInput),
             (21 | 90 | 162, _) => Some(Danger::Disk),
             // "RESERVED FOR DYNAMIC ASSIGNMENT".
             (major @ (234..=254 | 384..=511), minor) => match name_of(major)?.as_str() {
-                "bsg" | "nvme" | "nvme-generic" => Some(Danger::Disk),
-                "ndctl" | "dax" => Some(Danger::Memory),
+                "bsg" | "nvme" | "nvme-generic" | "rpmb" => Some(Danger::Disk),
+                name if name.starts_with("ubi") => Some(Danger::Disk),
+                "ndctl" | "dax" | "uio" => Some(Danger::Memory),
+                "ipmidev" | "watchdog" => Some(Danger::Misc),
                 "hidraw" if minor.is_none() => Some(Danger::AllInput),
                 _ => None,
             },
@@ -104,7 +109,7 @@ mod tests {
     use super::*;
     use crate::access::Device;
 
-    const TABLE: &str = "Character devices:\n  1 mem\n 13 input\n166 ttyACM\n240 hidraw\n241 bsg\n\n\
+    const TABLE: &str = "Character devices:\n  1 mem\n 13 input\n166 ttyACM\n240 hidraw\n241 bsg\n243 uio\n244 watchdog\n245 ubi0\n\n\
                          Block devices:\n  8 sd\n242 nvme\n";
 
     fn danger(devices: impl Into<Devices>) -> Option<Danger> {
@@ -123,6 +128,7 @@ mod tests {
             (4, 64),
             (116, 2),
             (242, 0),
+            (5, 0),
         ];
         for (major, minor) in fine {
             assert_eq!(danger(Device::char(major, minor)), None, "{major}:{minor}");
@@ -137,7 +143,11 @@ mod tests {
             (Devices::from(Device::block(8, 0)), Danger::Disk),
             (Device::char(21, 0).into(), Danger::Disk),
             (Device::char(241, 0).into(), Danger::Disk),
+            (Device::char(245, 1).into(), Danger::Disk),
             (Device::char(1, 1).into(), Danger::Memory),
+            (Device::char(243, 0).into(), Danger::Memory),
+            (Device::char(244, 0).into(), Danger::Misc),
+            (Device::char(5, 1).into(), Danger::Console),
             (Device::char(4, 1).into(), Danger::Console),
             (any(4), Danger::Console),
             (Device::char(10, 223).into(), Danger::Misc),

@@ -9,9 +9,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
+use crate::access::Access;
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::container::Container;
-use crate::sys::probe::{Place, spawn_opener};
+use crate::sys::probe::{Attempt, Place, spawn_opener};
 
 /// How long the opener may take; it only waits when the cgroup is frozen meanwhile, or the machine is
 /// badly overloaded.
@@ -75,6 +76,32 @@ pub fn open_in_container(container: &Container, path: &str) -> Result<(), ProbeE
     in_cgroups_of(container, |cgroups| open(cgroups, &inside, &c_path, OFlags::RDWR))
 }
 
+/// Asks whether `path` may be opened with `access` as [`open_in_container`] would, and opens nothing: a serial line that is
+/// opened tells the device at its other end. (access(2) asks the device cgroup too, `inode_permission` in fs/namei.c.)
+///
+/// # Errors
+///
+/// As [`open_in_container`].
+pub fn ask_in_container(
+    container: &Container,
+    path: &str,
+    access: Access,
+) -> Result<(), ProbeError> {
+    let c_path = CString::new(path)
+        .map_err(|source| ProbeError::Refused { path: path.to_owned(), source: source.into() })?;
+    let inside = Inside {
+        user: container.user_namespace(),
+        ids: container.root_ids_inside(),
+        mount: Some((container.mount_namespace(), container.root())),
+    };
+    let mut mode = rustix::fs::Access::EXISTS;
+    mode.set(rustix::fs::Access::READ_OK, access.contains(Access::READ));
+    mode.set(rustix::fs::Access::WRITE_OK, access.contains(Access::WRITE));
+    // Flags of access(2) are small positive integers.
+    let attempt = Attempt::Access(mode.bits().cast_signed());
+    in_cgroups_of(container, |cgroups| attempt_in(cgroups, &inside, &c_path, attempt))
+}
+
 /// Opens `path` in the cgroups of the container's first process, in our own namespaces.
 pub(crate) fn open_in_cgroups_of(
     container: &Container,
@@ -116,6 +143,17 @@ fn open(
     path: &CStr,
     flags: OFlags,
 ) -> Result<(), ProbeError> {
+    // Flags of open(2) are small positive integers.
+    let flags = (flags | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
+    attempt_in(cgroups, inside, path, Attempt::Open(flags))
+}
+
+fn attempt_in(
+    cgroups: Cgroups<'_>,
+    inside: &Inside<'_>,
+    path: &CStr,
+    attempt: Attempt,
+) -> Result<(), ProbeError> {
     let name = || path.to_string_lossy().into_owned();
     let both = || [cgroups.v2, cgroups.v1].into_iter().flatten();
     let start = |source| ProbeError::Start {
@@ -127,8 +165,6 @@ fn open(
     if both().any(Cgroup::is_frozen) {
         return Err(ProbeError::Frozen { path: name() });
     }
-    // Flags of open(2) are small positive integers.
-    let flags = (flags | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits().cast_signed();
     // A process is born into a cgroup of version 2, but has to move into one of version 1 by itself.
     let procs = |v1: &Cgroup| File::options().write(true).open(v1.path().join("cgroup.procs"));
     let to_join = cgroups.v1.map(procs).transpose().map_err(start)?;
@@ -139,7 +175,7 @@ fn open(
         ids: inside.ids,
         mount: inside.mount,
     };
-    let child = spawn_opener(&place, path, flags).map_err(start)?;
+    let child = spawn_opener(&place, path, attempt).map_err(start)?;
     match wait(child).map_err(|source| ProbeError::Wait { path: name(), source })? {
         0 => Ok(()),
         errno => {

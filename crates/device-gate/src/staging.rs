@@ -36,6 +36,7 @@ use rustix::mount::{
 };
 
 pub use self::error::StagingError;
+pub(crate) use self::session::staged_name;
 pub use self::session::{Cleared, Kept, NewNode, SessionDir};
 pub use self::shown::{Shown, ShownMount};
 use crate::access::Device;

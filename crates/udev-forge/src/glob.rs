@@ -1,7 +1,7 @@
 //! Patterns with `*`, `?` and `[...]`, as fnmatch(3) without flags compares them.
 
 /// Whether `text` matches `pattern`. Takes at most time proportional to the product of their lengths.
-pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut rest) = (0, text);
     // After the last `*`: the pattern behind it, and the text from which it was tried.
     let mut retry: Option<(usize, &[u8])> = None;

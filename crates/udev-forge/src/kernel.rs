@@ -1,11 +1,13 @@
-//! The numbers that the kernel gives to its events.
+//! The kernel's own events.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{NetlinkAddr, SockFlag, bind, recvfrom};
 
+use crate::message::Action;
 use crate::netlink::{self, OpenError};
 
 /// The multicast group of the kernel's own messages (`uevent_net_init` in lib/kobject_uevent.c).
@@ -66,6 +68,45 @@ impl KernelEvents {
     }
 }
 
+impl KernelEvents {
+    /// The next event: what happened, and to the device of which devpath; `None` when there is none now. What is no event
+    /// of the kernel is passed over. Readable ([`AsFd`], for poll) when there is something to report.
+    ///
+    /// # Errors
+    ///
+    /// `ENOBUFS` when events were lost because they came faster than they were received; the next call goes on with the
+    /// next one. Any other error is one of the socket.
+    pub fn try_next(&self) -> io::Result<Option<(Action, String)>> {
+        let mut buffer = [0; EVENT_SIZE];
+        loop {
+            match recvfrom::<NetlinkAddr>(self.0.as_raw_fd(), &mut buffer) {
+                // Anybody may send to the group who is root in this network namespace.
+                Ok((size, Some(sender))) if sender.pid() == 0 => {
+                    if let Some(event) = buffer.get(..size).and_then(parse) {
+                        return Ok(Some(event));
+                    }
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for KernelEvents {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What happened, and the devpath, from the first field of an event: `add@/devices/...`.
+fn parse(datagram: &[u8]) -> Option<(Action, String)> {
+    let first = datagram.split(|&byte| byte == 0).next()?;
+    let (action, devpath) = str::from_utf8(first).ok()?.split_once('@')?;
+    Some((action.parse().ok()?, devpath.to_owned()))
+}
+
 /// Devpath and number of an `add` event: `add@/devices/...`, then `KEY=VALUE`, each ended by a NUL
 /// (`kobject_uevent_env` in lib/kobject_uevent.c).
 fn parse_added(datagram: &[u8]) -> Option<(String, u64)> {
@@ -96,7 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn the_first_field_says_what_happened_to_which_device() {
+        let event = b"remove@/devices/a\0ACTION=remove\0DEVPATH=/devices/a\0SEQNUM=8\0";
+        assert_eq!(parse(event), Some((Action::Remove, "/devices/a".into())));
+        for other in [&b""[..], b"libudev\0\xfe\xed", b"add", b"burn@/devices/a", b"add@\xff\0"] {
+            assert_eq!(parse(other), None);
+        }
+    }
+
+    #[test]
     fn silence_is_no_event() {
-        assert_eq!(KernelEvents::listen().unwrap().added().len(), 0);
+        let events = KernelEvents::listen().unwrap();
+        assert_eq!(events.added().len(), 0);
+        assert_eq!(events.try_next().unwrap(), None);
     }
 }

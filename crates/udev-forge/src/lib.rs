@@ -51,7 +51,7 @@ pub mod database;
 mod device;
 mod device_id;
 mod forged;
-mod glob;
+pub mod glob;
 pub mod hash;
 mod hwdb;
 mod injector;

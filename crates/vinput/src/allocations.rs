@@ -1,7 +1,5 @@
 //! Nothing is allocated where frames are made and written, and where effects are played.
 
-mod sys;
-
 use std::time::{Duration, Instant};
 
 use crate::feedback::{Effect, EffectKind, Player};
@@ -10,9 +8,7 @@ use crate::{Feedback, Frame, Profile};
 
 /// How many times this thread allocated during `work`.
 pub(crate) fn allocations(work: impl FnOnce()) -> u64 {
-    let before = sys::count();
-    work();
-    sys::count() - before
+    allocation_counter::measure(work).count_total
 }
 
 #[test]

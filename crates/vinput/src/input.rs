@@ -97,6 +97,12 @@ impl Frame {
         Self::default()
     }
 
+    /// A frame that sets nothing, with room for as many controls as this.
+    #[must_use]
+    pub fn with_capacity(controls: usize) -> Self {
+        Self { inputs: Vec::with_capacity(controls) }
+    }
+
     /// Sets a control to a value. Of several values for one control in a frame the last one counts;
     /// relative motion adds up.
     ///
@@ -167,6 +173,21 @@ impl Frame {
         Ok(())
     }
 
+    /// Sets a control to the value nearest to this one, for clients whose values are never wrong but may not be
+    /// exactly those of the device: a key or contact is down from a half on, what is not a number is 0.
+    #[inline]
+    pub fn set_nearest(&mut self, control: &Control, value: f64) {
+        let value = match control.kind() {
+            ControlKind::Key | ControlKind::Contact => i32::from(value >= 0.5),
+            ControlKind::Absolute(axis) => axis.scale(value),
+            ControlKind::Relative { hi_res: None } => nearest_whole(value),
+            ControlKind::Relative { hi_res: Some(_) } => {
+                nearest_whole(value * f64::from(HI_RES_PER_DETENT))
+            }
+        };
+        self.inputs.push(Input { value, ..control.input });
+    }
+
     /// What it sets, in device units. A wheel with a fine axis is set by that axis alone; the device adds
     /// the detents.
     pub fn events(&self) -> impl Iterator<Item = (EventCode, i32)> {
@@ -226,6 +247,13 @@ fn whole(value: f64) -> Option<i32> {
     #[expect(clippy::cast_possible_truncation, reason = "whole, and in range")]
     let whole = value as i32;
     Some(whole)
+}
+
+/// The nearest whole number; 0 for what is not a number.
+pub(crate) fn nearest_whole(value: f64) -> i32 {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    let whole = value.round() as i32;
+    whole
 }
 
 impl Profile {

@@ -65,6 +65,16 @@ pub enum Change {
     Motion(Motion),
     /// How the battery is.
     Battery(Battery),
+    /// A button of a wheel or stick that pads do not have; [`joystick`](crate::joystick) has the numbers, 0 to 31.
+    JoystickButton {
+        /// Which one.
+        button: u8,
+        /// Whether it is down now.
+        down: bool,
+    },
+    /// Axes of a wheel or stick that pads do not have, all of them, by their numbers in [`joystick`](crate::joystick):
+    /// −32767 to 32767, of what goes one way only 0 to 32767. −32768 is taken as −32767.
+    JoystickAxes([i16; 8]),
 }
 
 impl Change {
@@ -80,6 +90,7 @@ impl Change {
             Self::PenButton { .. } | Self::Pen(_) => Kind::Pen,
             Self::Motion(_) => Kind::Motion,
             Self::Battery(_) => Kind::Battery,
+            Self::JoystickButton { .. } | Self::JoystickAxes(_) => Kind::Joystick,
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct ClientCore {
     interval: Duration,
     /// Of the last datagram.
     tick: u32,
-    /// When the next datagram may be sent.
+    /// When the next datagram may be sent, at the rate: the [`earliest`](Self::earliest) may be before.
     next: Duration,
     feedback: VecDeque<(u8, Feedback)>,
     receipt: Receipt,
@@ -44,7 +44,7 @@ pub struct Statistics {
 }
 
 impl ClientCore {
-    /// A player without devices, who sends a datagram at most once in `interval`.
+    /// A player without devices, who sends a datagram once in `interval`, most of the time.
     #[must_use]
     pub fn new(interval: Duration) -> Self {
         Self {
@@ -154,13 +154,14 @@ impl ClientCore {
         now: Duration,
         buffer: &'a mut [u8; MAX_DATAGRAM],
     ) -> Option<&'a [u8]> {
-        if now < self.next {
+        if now < self.earliest() {
             return None;
         }
         let tick = self.tick.wrapping_add(1);
         let mut datagram = input::Builder::new(buffer, tick, micros(now));
         let mut is_empty = true;
-        self.next = now + self.interval;
+        let before = self.next;
+        self.next = now.max(before) + self.interval;
         'full: for (number, slot) in &mut self.slots {
             for kind in Kind::ALL {
                 if slot.next(kind, self.interval).is_none_or(|next| next > now) {
@@ -178,7 +179,7 @@ impl ClientCore {
             }
         }
         if is_empty {
-            self.next = now;
+            self.next = before;
             return None;
         }
         self.tick = tick;
@@ -191,8 +192,17 @@ impl ClientCore {
         let slots = || self.slots.values();
         let parts = slots()
             .flat_map(|slot| Kind::ALL.iter().filter_map(|kind| slot.next(*kind, self.interval)));
-        let next = parts.min().map(|next| next.max(self.next));
+        let next = parts.min().map(|next| next.max(self.earliest()));
         slots().filter_map(Slot::rumble_end).chain(next).min()
+    }
+
+    /// When a datagram may be sent. What is new may be ahead of the rate by some datagrams: it neither waits for
+    /// repetitions nor for a timer that was late before.
+    fn earliest(&self) -> Duration {
+        let mut parts = self.slots.values().flat_map(|slot| Kind::ALL.map(|kind| (slot, kind)));
+        let is_new =
+            parts.any(|(slot, kind)| slot.next(kind, self.interval) == Some(Duration::ZERO));
+        if is_new { self.next.saturating_sub(self.interval * AHEAD) } else { self.next }
     }
 
     /// How the connection is.
@@ -216,6 +226,9 @@ impl ClientCore {
         self.rtt = Some(self.rtt.map_or(sample, |rtt| (rtt * 7 + sample) / 8));
     }
 }
+
+/// By how many datagrams what is new may be ahead of the rate.
+const AHEAD: u32 = 4;
 
 /// What is longer is no round trip: the server's word about it is wrong.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(60);

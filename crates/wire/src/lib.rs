@@ -23,7 +23,7 @@ pub use self::error::DecodeError;
 pub use self::feedback::Feedback;
 pub use self::input::Kind;
 pub use self::list::List;
-pub use self::names::{button, pen};
+pub use self::names::{button, joystick, pen};
 pub use self::server::{Action, ServerCore};
 pub use self::set::Set;
 pub use self::state::State;

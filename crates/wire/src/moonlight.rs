@@ -33,6 +33,10 @@ use crate::Change;
 /// How many pads a client has at most (`MAX_GAMEPADS` in src/InputStream.c).
 pub const MAX_PADS: u8 = 16;
 
+/// What the size in front of a packet is at most. The largest packet that there is, a text, has 36 bytes after it; what is
+/// far larger is no packet.
+pub const MAX_PACKET: usize = 128;
+
 /// One of a client's devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Device {

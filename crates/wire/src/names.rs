@@ -47,6 +47,41 @@ pub mod button {
     }
 }
 
+/// What wheels and flight sticks have that pads do not.
+pub mod joystick {
+    /// Buttons in the order of their numbers: the controls of Hotseat's profiles `wheel` and `flight-stick`. Numbers from
+    /// here to 31 are free.
+    pub const BUTTONS: [&str; 14] = [
+        "gear1",
+        "gear2",
+        "gear3",
+        "gear4",
+        "gear5",
+        "gear6",
+        "gear_reverse",
+        "plus",
+        "minus",
+        "dial_right",
+        "dial_left",
+        "enter",
+        "base5",
+        "base6",
+    ];
+
+    /// Axes in the order of their numbers. Numbers from here to 7 are free.
+    pub const AXES: [&str; 4] = ["clutch", "handbrake", "rudder", "throttle"];
+
+    /// The throttle of a stick: a lever, which stays where it is put.
+    pub const THROTTLE: usize = 3;
+
+    /// The number of a button's name.
+    #[must_use]
+    pub fn number(name: &str) -> Option<u8> {
+        let place = BUTTONS.iter().position(|known| *known == name)?;
+        u8::try_from(place).ok()
+    }
+}
+
 /// What a pen does, as far as it is on or off, and its tools.
 pub mod pen {
     /// It is near the surface.

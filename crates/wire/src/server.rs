@@ -86,6 +86,16 @@ impl ServerCore {
         }
     }
 
+    /// The device of a slot was made anew, and is at rest: the client is to say everything of it again, in the epoch that
+    /// begins now. Both sides go on counting.
+    pub fn replaced(&mut self, slot: u8) {
+        if let Some(Some(place)) = self.slots.get_mut(usize::from(slot)) {
+            let epoch = &mut self.epochs[usize::from(slot)];
+            *epoch = epoch.wrapping_add(1);
+            place.replaced(*epoch);
+        }
+    }
+
     /// The slots with devices, and the epoch of each.
     pub fn plugged(&self) -> impl Iterator<Item = (u8, u8)> {
         (0..).zip(&self.slots).filter_map(|(slot, place)| Some((slot, place.as_ref()?.epoch())))

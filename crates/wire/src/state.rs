@@ -3,6 +3,7 @@
 use crate::change::{Axes, Battery, Change, Contact, Motion, Pen, Place};
 use crate::input::Kind;
 use crate::list::List;
+use crate::names::joystick;
 use crate::set::Set;
 use crate::{MAX_CONTACTS, names};
 
@@ -29,6 +30,10 @@ pub struct State {
     pub motion: Motion,
     /// The battery.
     pub battery: Battery,
+    /// Buttons of a wheel or stick that are held.
+    pub joystick_buttons: Set,
+    /// Axes of a wheel or stick.
+    pub joystick_axes: [i16; 8],
 }
 
 impl State {
@@ -58,6 +63,8 @@ impl State {
             Change::Pen(pen) => replace(&mut self.pen, pen),
             Change::Motion(motion) => replace(&mut self.motion, motion),
             Change::Battery(battery) => replace(&mut self.battery, battery),
+            Change::JoystickButton { button, down } => self.joystick_buttons.set(button, down),
+            Change::JoystickAxes(axes) => replace(&mut self.joystick_axes, axes),
         }
     }
 
@@ -70,7 +77,7 @@ impl State {
     }
 
     /// Lets go of a part: keys and buttons up, sticks and triggers to rest, fingers and pen lifted, turning
-    /// stopped. What is nobody's doing stays: places, gravity, the battery. `each` is told every change.
+    /// stopped. What is nobody's doing stays: places, levers, gravity, the battery. `each` is told every change.
     pub fn release(&mut self, kind: Kind, mut each: impl FnMut(Change)) {
         let before = *self;
         let mut change = |change: Change| {
@@ -104,6 +111,13 @@ impl State {
             Kind::Motion => {
                 change(Change::Motion(Motion { gyro: [0.0; 3], ..before.motion }));
             }
+            Kind::Joystick => {
+                let mut axes = [0; 8];
+                axes[joystick::THROTTLE] = before.joystick_axes[joystick::THROTTLE];
+                change(Change::JoystickAxes(axes));
+                let held = before.joystick_buttons.iter();
+                held.for_each(|button| change(Change::JoystickButton { button, down: false }));
+            }
             Kind::Pointer | Kind::Battery => {}
         }
     }
@@ -115,6 +129,7 @@ impl State {
             Kind::Keyboard => self.keys,
             Kind::Mouse => self.mouse_buttons,
             Kind::Pen => self.pen_buttons,
+            Kind::Joystick => self.joystick_buttons,
             Kind::Pointer | Kind::Touch | Kind::Motion | Kind::Battery => Set::NONE,
         }
     }
@@ -126,6 +141,7 @@ pub(crate) fn edge(kind: Kind, number: u8, down: bool) -> Change {
         Kind::Gamepad => Change::Button { button: number, down },
         Kind::Mouse => Change::MouseButton { button: number, down },
         Kind::Pen => Change::PenButton { button: number, down },
+        Kind::Joystick => Change::JoystickButton { button: number, down },
         // Of the kinds without a log there are no edges.
         _ => Change::Key { key: number, down },
     }

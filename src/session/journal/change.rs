@@ -1,5 +1,6 @@
 //! What a line of the journal says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use device_gate::Identity;
 use serde::{Deserialize, Serialize};
 
 use super::kept::Kept;
+use crate::host::Rule;
 use crate::runtime::ContainerRef;
 
 /// A line.
@@ -25,6 +27,8 @@ pub(super) enum Change {
     Declared { session: String, slot: u8, known: Known, client: bool },
     /// A slot is to be empty.
     Withdrawn { session: String, slot: u8 },
+    /// The session's own rules about the host's devices are these.
+    Rules { session: String, rules: BTreeMap<u32, Rule> },
     /// What was under way will never end.
     Lost { session: String },
 }

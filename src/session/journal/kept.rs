@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use device_gate::Identity;
 use serde::{Deserialize, Serialize};
 
+use crate::host::Rule;
+
 use super::change::{Attached, Change, End, Intent, Known, Operation};
 
 /// What is known of all sessions.
@@ -27,6 +29,8 @@ pub(crate) struct Kept {
     clients: BTreeSet<u8>,
     /// How long devices outlive their client, in milliseconds; as configured if nothing was said.
     grace_ms: Option<u64>,
+    /// Its own rules about the host's devices.
+    rules: BTreeMap<u32, Rule>,
     /// The containers in which something of it may be.
     touched: Vec<Attached>,
     /// The one that is being left.
@@ -44,6 +48,8 @@ pub(crate) struct Goal {
     pub(crate) slots: BTreeMap<u8, Known>,
     pub(crate) clients: BTreeSet<u8>,
     pub(crate) grace_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) rules: BTreeMap<u32, Rule>,
 }
 
 /// More containers than these are not remembered: each but one could not be cleaned when it was left.
@@ -85,6 +91,11 @@ impl Book {
                     kept.under_way.retain(|intent| !is_its_plug(intent));
                 }
             }
+            Change::Rules { session, rules } => {
+                if let Some(kept) = self.sessions.get_mut(&session) {
+                    kept.rules = rules;
+                }
+            }
             Change::Lost { session } => {
                 if let Some(kept) = self.sessions.get_mut(&session) {
                     kept.under_way.clear();
@@ -117,9 +128,9 @@ impl Book {
 impl Kept {
     /// A session that is to have this, and of which nothing is anywhere but in its container.
     pub(crate) fn settled(goal: Goal) -> Self {
-        let Goal { container, slots, clients, grace_ms } = goal;
+        let Goal { container, slots, clients, grace_ms, rules } = goal;
         let touched = container.iter().cloned().collect();
-        Self { container, slots, clients, grace_ms, touched, ..Self::default() }
+        Self { container, slots, clients, grace_ms, rules, touched, ..Self::default() }
     }
 
     /// What it is to have: what was promised, without what was only begun. `None` if it is not to be.
@@ -164,6 +175,7 @@ impl Kept {
             slots: self.slots.clone(),
             clients: self.clients.clone(),
             grace_ms: self.grace_ms,
+            rules: self.rules.clone(),
         }
     }
 

@@ -117,6 +117,24 @@ fn what_was_promised_is_read_again() {
 }
 
 #[test]
+fn a_sessions_rules_outlive_its_daemon_a_move_and_a_reboot() {
+    let place = Place::new();
+    let (journal, goal) = playing(&place);
+    let rules: BTreeMap<_, _> = [(3, Rule { major: Some(166), ..Rule::default() })].into();
+    journal.rules("s", rules.clone(), true).unwrap();
+    let goal = Goal { rules: rules.clone(), ..goal };
+    assert_eq!(place.goal("s"), Some(goal.clone()));
+    journal.intend("s", Intent::Move).unwrap();
+    journal.leave("s");
+    assert_eq!(place.goal("s"), Some(goal), "as it was before the move");
+    let rebooted = read_in(&place.path, "two").unwrap();
+    assert_eq!(rebooted.sessions()["s"].goal().unwrap().rules, rules);
+    journal.end("s", Operation::Move, End::Done).unwrap();
+    journal.rules("s", BTreeMap::new(), false).unwrap();
+    assert!(place.goal("s").unwrap().rules.is_empty());
+}
+
+#[test]
 fn what_was_only_begun_is_not_to_be() {
     let place = Place::new();
     let (journal, goal) = playing(&place);
@@ -319,17 +337,34 @@ fn version_1_is_read() {
     assert_eq!(earlier.interrupted(), ["unplug of slot 0 in session `alice`"]);
     assert!(earlier.sessions().is_empty() && earlier.corrupt().is_none());
     drop(Journal::go_on(&place.path, &earlier).unwrap());
-    assert!(fs::read_to_string(&place.path).unwrap().starts_with("hotseat-journal 2\n"));
+    assert!(fs::read_to_string(&place.path).unwrap().starts_with("hotseat-journal 3\n"));
     assert!(place.read().interrupted().is_empty(), "told once");
 }
 
 #[test]
+fn version_2_is_read_and_written_anew() {
+    let place = Place::new();
+    let (journal, goal) = playing(&place);
+    drop(journal);
+    let text = fs::read_to_string(&place.path).unwrap();
+    let older =
+        text.replacen("hotseat-journal 3\n", "hotseat-journal 2\n", 1).replace(",\"rules\":{}", "");
+    assert_ne!(older, text);
+    let place = Place::with(older.as_bytes());
+    let earlier = place.read();
+    assert!(earlier.corrupt().is_none());
+    assert_eq!(earlier.sessions()["s"].goal(), Some(goal));
+    drop(Journal::go_on(&place.path, &earlier).unwrap());
+    assert!(fs::read_to_string(&place.path).unwrap().starts_with("hotseat-journal 3\n"));
+}
+
+#[test]
 fn a_newer_version_is_refused_and_left_as_it_is() {
-    let text = "hotseat-journal 3\nwhatever it says\n";
+    let text = "hotseat-journal 4\nwhatever it says\n";
     let place = Place::with(text.as_bytes());
     let error = read_in(&place.path, BOOT).unwrap_err();
-    assert!(matches!(error, JournalError::Newer { version: 3, .. }), "{error}");
-    assert!(error.to_string().contains("version 3"), "{error}");
+    assert!(matches!(error, JournalError::Newer { version: 4, .. }), "{error}");
+    assert!(error.to_string().contains("version 4"), "{error}");
     assert_eq!(fs::read_to_string(&place.path).unwrap(), text);
     assert_eq!(place.files(), ["journal.jsonl"]);
 }

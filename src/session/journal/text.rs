@@ -1,13 +1,14 @@
 //! The journal as text.
 //!
 //! ```text
-//! hotseat-journal 2
+//! hotseat-journal 3
 //! CHECKSUM JSON
 //! ...
 //! ```
 //!
 //! The first line is the same in every version but for its number. The checksum, in eight hexadecimal digits, is the
-//! CRC-32 of the JSON. Version 1 had no such line and no checksums.
+//! CRC-32 of the JSON. Version 1 had no such line and no checksums; version 2 had no rules about the
+//! host's devices.
 
 use serde::Deserialize;
 
@@ -15,7 +16,10 @@ use super::change::{Change, Intent, Known};
 use super::kept::Book;
 
 /// The version that is written.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+
+/// Whose lines are lines of [`VERSION`] too.
+const BEFORE: u32 = 2;
 
 /// What the first line begins with.
 const HEAD: &str = "hotseat-journal ";
@@ -58,7 +62,7 @@ pub(super) fn read(bytes: &[u8]) -> Read {
         return read_version_1(lines);
     }
     match version(first) {
-        Some(VERSION) => {}
+        Some(BEFORE | VERSION) => {}
         Some(newer) if newer > VERSION => return Read::Newer(newer),
         _ => return corrupt(0),
     }

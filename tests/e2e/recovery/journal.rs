@@ -52,10 +52,10 @@ fn a_journal_of_a_newer_hotseat_is_left_alone_and_so_is_the_rest() {
     daemon.crash();
     let path = daemon.path("journal");
     let text = fs::read_to_string(&path).unwrap();
-    let newer = text.replace("hotseat-journal 2\n", "hotseat-journal 3\n");
+    let newer = text.replace("hotseat-journal 3\n", "hotseat-journal 4\n");
     fs::write(&path, &newer).unwrap();
     let said = daemon.launch_to_die();
-    assert!(said.contains("is of version 3") && said.contains("does not know"), "{said}");
+    assert!(said.contains("is of version 4") && said.contains("does not know"), "{said}");
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
     assert_eq!(files(&daemon.path("stage")), staged);
     fs::write(&path, text).unwrap();

@@ -170,13 +170,13 @@ fn opening(line: &str) -> Option<(String, Duration)> {
 
 /// A running container. Its program ends with its input, which ends with this value or with this process;
 /// Docker then removes it.
-struct Container {
-    name: String,
+pub(super) struct Container {
+    pub(super) name: String,
     _program: Program,
 }
 
 impl Container {
-    fn start(name: &str, options: &[&str], deadline: Instant) -> Result<Self> {
+    pub(super) fn start(name: &str, options: &[&str], deadline: Instant) -> Result<Self> {
         let name = format!("{name}-{}", std::process::id());
         let run = ["run", "--rm", "--interactive", "--name", &name];
         let command = [IMAGE, "sh", "-c", "echo running; exec cat"];
@@ -200,8 +200,8 @@ pub(super) fn need_docker(deadline: Instant) -> Result<()> {
     })
 }
 
-/// `CLOCK_MONOTONIC`, which the listener reads too.
-fn now() -> Duration {
+/// `CLOCK_MONOTONIC`, which the programs in the containers read too.
+pub(super) fn now() -> Duration {
     let time = clock_gettime(ClockId::Monotonic);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -27,12 +27,21 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the daemon and waits until it is ready.
     pub(crate) fn start(hotseat: &Path, deadline: Instant) -> Result<Self> {
+        Self::start_with(hotseat, |_| String::new(), deadline)
+    }
+
+    /// The same with more configuration, made of the folder's path.
+    pub(crate) fn start_with(
+        hotseat: &Path,
+        more: impl FnOnce(&Path) -> String,
+        deadline: Instant,
+    ) -> Result<Self> {
         if !hotseat.is_file() {
             bail!("{} is missing: `cargo xtask` builds it", hotseat.display());
         }
         let hotseat = hotseat.to_str().context("a path that is not UTF-8")?.to_owned();
         let folder = Folder::make()?;
-        let config = folder.config()?;
+        let config = folder.config(&more(&folder.0))?;
         let mut program = Program::start("the daemon", &hotseat, &["serve", "--config", &config])?;
         program
             .wait_for("\"ready\"", deadline, |line| line.text.contains("ready").then_some(()))?;
@@ -112,10 +121,10 @@ impl Folder {
         Ok(Self(path))
     }
 
-    fn config(&self) -> Result<String> {
+    fn config(&self, more: &str) -> Result<String> {
         let path = |name| self.0.join(name);
         let text = format!(
-            "socket = {:?}\nstage = {:?}\njournal = {:?}\n",
+            "socket = {:?}\nstage = {:?}\njournal = {:?}\n{more}",
             path("socket"),
             path("stage"),
             path("journal")

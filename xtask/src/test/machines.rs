@@ -10,7 +10,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Gate, NextestRun, narrowed, no_skips};
+use super::{Gate, NextestRun, narrowed, no_skips, retries};
 use crate::report::Report;
 use crate::{tools, vm};
 
@@ -67,9 +67,9 @@ pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
     let mut outcome = Ok(());
     for (_, name, took, result) in done {
         let note = result.map(|report| {
-            let (count, skipped) = (report.len(), report.skipped().count());
+            let summary = report.summary();
             all = std::mem::take(&mut all).and(report);
-            format!("{count} tests run in the VM, {skipped} skipped")
+            summary
         });
         outcome = outcome.and(gate.done(&name, took, note));
     }
@@ -102,8 +102,12 @@ fn in_vm(job: &Job) -> Result<Report> {
     command.extend(["--workspace-remap", "/work", "--tool-config-file"].map(OsString::from));
     command.push(run.config(vm::guest_path)?);
     command.extend(["--color", if color { "always" } else { "never" }].map(OsString::from));
+    if env::var_os("HOTSEAT_SOAK").is_some() {
+        command.extend(["--profile", "soak"].map(OsString::from));
+    }
     command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
     command.push(narrowed(binaries, words).into());
+    command.extend(retries().iter().map(OsString::from));
     if let Some(slice) = slice {
         command.extend(["--partition", slice].map(OsString::from));
     }

@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -70,6 +71,7 @@ pub(super) fn ensure(release: Release, fresh: bool) -> Result<Image> {
     if image.folder.is_dir() && !fresh {
         return Ok(image);
     }
+    need_to_build()?;
     let _lock = lock()?;
     // Perhaps the one who had the lock has built it.
     if !image.folder.is_dir() || fresh {
@@ -78,13 +80,43 @@ pub(super) fn ensure(release: Release, fresh: bool) -> Result<Image> {
     Ok(image)
 }
 
+fn need_to_build() -> Result<()> {
+    tools::need(&TO_BUILD)?;
+    if !tools::is_root() {
+        tools::need(&TO_BUILD_WITHOUT_ROOT)?;
+    }
+    Ok(())
+}
+
+/// Builds those images of `releases` that there are none of, one after another, while the caller does something else: whoever
+/// needs one waits for it in [`ensure`], and tries it again if that failed. What it takes on this machine is installed before
+/// this returns: two cannot do that at once.
+pub(crate) fn build_ahead(mut releases: Vec<Release>) -> Result<()> {
+    releases.dedup();
+    let folder = folder()?;
+    releases.retain(|&release| !folder.join(Recipe::new(release).name()).is_dir());
+    if !releases.is_empty() {
+        tools::need(&[TO_RUN])?;
+        need_to_build()?;
+    }
+    // What it starts ends with it, and it with this process.
+    thread::spawn(move || {
+        for release in releases {
+            if let Err(error) = ensure(release, false) {
+                eprintln!("vm: {error:#}");
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Held while an image is built; given back by the kernel when this process ends.
 fn lock() -> Result<File> {
     let file = open_lock(&folder()?.join("build.lock"))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => {
-            eprintln!("vm: waiting for another xtask to build an image")
+            eprintln!("vm: waiting until another image is built")
         }
         Err(TryLockError::Error(error)) => return Err(error).context("locking the images"),
     }
@@ -93,10 +125,6 @@ fn lock() -> Result<File> {
 }
 
 fn build(release: Release, recipe: &Recipe, destination: &Path) -> Result<()> {
-    tools::need(&TO_BUILD)?;
-    if !tools::is_root() {
-        tools::need(&TO_BUILD_WITHOUT_ROOT)?;
-    }
     let started = Instant::now();
     let scratch = Scratch::new("unfinished")?;
     let unfinished = scratch.path();

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+pub(crate) use image::build_ahead;
 pub(crate) use recipe::Release;
 pub(crate) use scratch::Scratch;
 
@@ -88,7 +89,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "MB", default_value_t = 3000)]
     pub(crate) memory: u32,
     /// End the machine after this many seconds.
-    #[arg(long, value_name = "SECS", default_value_t = 3600)]
+    #[arg(long, value_name = "SECS", default_value_t = 4500)]
     pub(crate) timeout: u64,
     /// Where the command's output goes.
     #[arg(skip)]
@@ -138,7 +139,7 @@ impl Default for Settings {
             no_rcu_expedited: false,
             fresh: false,
             memory: 3000,
-            timeout: 3600,
+            timeout: 4500,
             output: Output::Ours,
         }
     }

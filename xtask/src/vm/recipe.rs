@@ -97,6 +97,19 @@ const CONSUMERS: &[&str] = &[
     "python3-pyudev",
 ];
 
+/// What a user's container has for real hardware: serial lines, readers of smart cards. Not in the machine itself, where
+/// they would be there before the container's, and with rules for the machine's udev; nor in Debian 12, whose pcscd does
+/// nothing without polkit.
+const FOR_HARDWARE: &[&str] = &["python3-serial", "pcscd", "libccid", "pcsc-tools"];
+
+/// Perl's own modules, which pcsc-tools brings along for programs that nobody runs; packages are installed without them.
+const LEFT_OUT_WITH_THEM: &[&str] = &[
+    "/usr/share/perl/*",
+    "/usr/share/perl5/Locale/*",
+    "/usr/lib/x86_64-linux-gnu/perl/*",
+    "/usr/lib/x86_64-linux-gnu/libperl.so*",
+];
+
 /// Files that no test looks at. They would only make the image bigger and its construction slower. LLVM and
 /// the software renderer behind Mesa come with SDL, which opens them at run time for a window only.
 const LEFT_OUT: &[&str] = &[
@@ -228,7 +241,13 @@ impl Recipe {
 
     /// The same for the container image `hotseat/consumers`.
     pub(crate) fn consumers_arguments(&self) -> Vec<String> {
-        self.mmdebstrap(&self.consumers())
+        if self.release != Release::Trixie {
+            return self.mmdebstrap(&self.consumers());
+        }
+        let mut arguments = self.mmdebstrap(&[&self.consumers(), FOR_HARDWARE].concat());
+        let left_out = LEFT_OUT_WITH_THEM.iter();
+        arguments.splice(0..0, left_out.map(|glob| format!("--dpkgopt=path-exclude={glob}")));
+        arguments
     }
 
     fn mmdebstrap(&self, packages: &[&str]) -> Vec<String> {

@@ -50,6 +50,11 @@ const USB: &[&str] = &[
     "usb-wacom-tablet",
 ];
 
+/// Sockets with both ends in QEMU, the second one a port in the machine: with them a test plugs hardware into the machine that
+/// it runs in. `/dev/virtio-ports/hotseat.qmp` is QEMU's monitor (QMP, docs/interop/qmp-spec.rst in QEMU's sources); `line` and `card` are
+/// character devices for what it plugs in, a serial line and a smart card, whose far ends are the ports of these names.
+const PORTS: &[&str] = &["qmp", "line", "card"];
+
 /// How many lines of the console are shown when something went wrong.
 const CONSOLE_LINES: usize = 40;
 
@@ -101,6 +106,14 @@ fn boot(
     // File descriptor 0 is QEMU's end of the socket pair.
     qemu.args(["-chardev", "socket,id=out,fd=0"]);
     qemu.args(["-device", "virtserialport,chardev=out,name=hotseat.out"]);
+    for port in PORTS {
+        qemu.args(["-chardev", &format!("socket,id={port},path={port},server=on,wait=off")]);
+        qemu.args(["-chardev", &format!("socket,id={port}-far,path={port}")]);
+        qemu.args(["-device", &format!("virtserialport,chardev={port}-far,name=hotseat.{port}")]);
+    }
+    qemu.args(["-mon", "chardev=qmp,mode=control"]);
+    // The path of a socket must be shorter than that of this folder may be (unix(7)).
+    qemu.current_dir(folder.path());
     qemu.stdin(OwnedFd::from(theirs)).stdout(log.try_clone()?).stderr(log);
     let machine = Machine::start(qemu)?;
 

@@ -222,6 +222,21 @@ impl Granting for CgroupV1 {
         holder.take_all_back()
     }
 
+    fn revoke_from_all(&self, devices: Devices) -> Result<(), GrantError> {
+        let mut holders = self.holders();
+        let mut result = Ok(());
+        for holder in holders.values_mut() {
+            if holder.granted.iter().any(|(granted, _)| *granted == devices) {
+                result = result.and(holder.take_back(devices));
+                if holder.cgroup.exists() {
+                    result = result.and(holder.apply().map(drop));
+                }
+            }
+        }
+        holders.retain(|_, holder| !holder.granted.is_empty() || !holder.changed.is_empty());
+        result
+    }
+
     fn reapply(&self) -> Result<bool, GrantError> {
         let mut result = Ok(false);
         for holder in self.holders().values_mut() {

@@ -166,6 +166,19 @@ impl Granting for InlineWrap {
         Ok(())
     }
 
+    fn revoke_from_all(&self, devices: Devices) -> Result<(), GrantError> {
+        let mut state = self.state();
+        let has = |granted: &&Granted| granted.devices.contains(&devices);
+        // One that went away has nothing any more.
+        let holders = state.holders.values().filter(has).map(|granted| reopen(&granted.cgroup));
+        let holders: Vec<_> = holders.flatten().collect();
+        let mut result = Ok(());
+        for cgroup in holders {
+            result = result.and(self.take_back(&mut state, &cgroup, devices));
+        }
+        result
+    }
+
     fn reapply(&self) -> Result<bool, GrantError> {
         let mut state = self.state();
         let mut result = Ok(false);

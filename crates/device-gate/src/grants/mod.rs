@@ -15,7 +15,7 @@ pub use choose::{ChooseError, PassedOver};
 pub use error::{BackEndError, GrantError};
 pub use self_test::SelfTestError;
 
-use crate::access::{Access, Devices};
+use crate::access::{Access, Device, Devices};
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::danger::Danger;
 
@@ -56,14 +56,17 @@ trait Granting: fmt::Debug + Send + Sync {
     fn revoke(&self, cgroup: &Cgroup, devices: Devices) -> Result<(), GrantError>;
     /// Takes back all that the cgroup was granted.
     fn revoke_all(&self, cgroup: &Cgroup) -> Result<(), GrantError>;
+    /// Takes a device back from every cgroup.
+    fn revoke_from_all(&self, devices: Devices) -> Result<(), GrantError>;
     /// Gives again what somebody has taken, who has written a cgroup's rules anew. Says whether anything was missing.
     fn reapply(&self) -> Result<bool, GrantError>;
     /// What keeps the grants when this process is gone; `None` where nothing can.
     fn lasting(&self) -> Option<Lasting<'_>> {
         None
     }
-    /// Takes back what an earlier process granted and this one did not, and says how many that were.
-    fn forget_inherited(&self) -> Result<usize, GrantError> {
+    /// Takes back what an earlier process granted and this one did not, of these devices or of all, and says how many that
+    /// were.
+    fn forget_inherited(&self, _of: Option<&[Device]>) -> Result<usize, GrantError> {
         Ok(0)
     }
     /// How many grants there are.
@@ -180,6 +183,17 @@ impl Grants {
         self.everywhere(cgroups.into(), |back_end, cgroup| back_end.revoke_all(cgroup))
     }
 
+    /// Takes a device back from whoever was granted it by this process: it is gone, and its number may be another one's next.
+    ///
+    /// # Errors
+    ///
+    /// The first [`GrantError`]; tried everywhere all the same.
+    pub fn revoke_from_all(&self, devices: impl Into<Devices>) -> Result<(), GrantError> {
+        let devices = devices.into();
+        let revoke = |back_end: &dyn Granting| back_end.revoke_from_all(devices);
+        self.granting().map(revoke).fold(Ok(()), Result::and)
+    }
+
     /// Gives again what containers were granted and have lost, because their runtime or systemd has written their rules
     /// anew since. Says whether they had lost anything.
     ///
@@ -201,14 +215,14 @@ impl Grants {
         self.v2.as_ref().and_then(|v2| v2.lasting())
     }
 
-    /// After [`Grants::resume`]: takes back what the earlier process granted and this one did not, and says how many
-    /// grants that were.
+    /// After [`Grants::resume`]: takes back what the earlier process granted and this one did not, of these devices or of
+    /// all, and says how many grants that were.
     ///
     /// # Errors
     ///
     /// [`GrantError::List`].
-    pub fn forget_inherited(&self) -> Result<usize, GrantError> {
-        self.granting().map(|back_end| back_end.forget_inherited()).sum()
+    pub fn forget_inherited(&self, of: Option<&[Device]>) -> Result<usize, GrantError> {
+        self.granting().map(|back_end| back_end.forget_inherited(of)).sum()
     }
 
     /// Whether grants can be lost so: see [`Grants::reapply`].

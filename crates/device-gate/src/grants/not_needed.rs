@@ -45,6 +45,10 @@ impl Granting for NotNeeded {
         Ok(())
     }
 
+    fn revoke_from_all(&self, _: Devices) -> Result<(), GrantError> {
+        Ok(())
+    }
+
     fn revoke_all(&self, _: &Cgroup) -> Result<(), GrantError> {
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{BackEnd, BackEndError, GrantError, Granting, Lasting};
-use crate::access::{Access, Devices};
+use crate::access::{Access, Device, Devices};
 use crate::cgroup::Cgroup;
 use crate::program::{MAX_DEPTH, Reach, copied, override_program};
 use crate::sys::bpf::{self, GrantKey, GrantMap, ProgramInfo};
@@ -202,6 +202,24 @@ impl Granting for RootOverride {
         self.collect(&mut holders)
     }
 
+    fn revoke_from_all(&self, devices: Devices) -> Result<(), GrantError> {
+        let mut result = Ok(());
+        self.holders().retain(|_, holder| {
+            if holder.devices.contains(&devices) {
+                let keys = holder.ids.iter().map(|&id| GrantKey::new(id, devices));
+                let removed = keys.map(|key| self.remove(&holder.cgroup, &key));
+                let removed = removed.fold(Ok(()), Result::and);
+                // What could not be removed is tried again with the next one.
+                if removed.is_ok() {
+                    holder.devices.remove(&devices);
+                }
+                result = std::mem::replace(&mut result, Ok(())).and(removed);
+            }
+            !holder.devices.is_empty()
+        });
+        result
+    }
+
     fn reapply(&self) -> Result<bool, GrantError> {
         // Its program stands apart from those of the containers.
         Ok(false)
@@ -211,8 +229,12 @@ impl Granting for RootOverride {
         Some(Lasting { map: self.map.fd(), link: self.link.as_fd() })
     }
 
-    fn forget_inherited(&self) -> Result<usize, GrantError> {
+    fn forget_inherited(&self, of: Option<&[Device]>) -> Result<usize, GrantError> {
         let holders = self.holders();
+        let is_meant = |key: &GrantKey| {
+            let is_of = |device: &Device| GrantKey::new(key.cgroup, (*device).into()) == *key;
+            of.is_none_or(|devices| devices.iter().any(is_of))
+        };
         let is_held = |key: &GrantKey| {
             holders.values().any(|holder| {
                 holder.ids.contains(&key.cgroup)
@@ -224,7 +246,7 @@ impl Granting for RootOverride {
         };
         let mut count = 0;
         for key in self.map.keys().map_err(GrantError::List)? {
-            if !is_held(&key) {
+            if is_meant(&key) && !is_held(&key) {
                 self.map.remove(&key).map_err(GrantError::List)?;
                 count += 1;
             }
@@ -328,7 +350,9 @@ mod tests {
         assert!(nodes.may_use(&scratch.0, PAD) && nodes.may_use(&scratch.0, other));
         // What is granted again is kept, and what was granted before can be taken back.
         next.grant(&scratch.0, PAD.into(), RW).unwrap();
-        assert_eq!(next.forget_inherited().unwrap(), 1);
+        assert_eq!(next.forget_inherited(Some(&[PAD])).unwrap(), 0);
+        assert!(nodes.may_use(&scratch.0, other), "it was not meant");
+        assert_eq!(next.forget_inherited(None).unwrap(), 1);
         assert!(nodes.may_use(&scratch.0, PAD) && !nodes.may_use(&scratch.0, other));
         next.revoke(&scratch.0, PAD.into()).unwrap();
         assert!(!nodes.may_use(&scratch.0, PAD));

@@ -64,6 +64,29 @@ fn any_minor_covers_what_is_plugged_in_later() {
 }
 
 #[test]
+fn what_is_taken_from_all_nobody_has_and_what_else_they_have_stays() {
+    let Some(_alone) = alone() else { return };
+    let nodes = Nodes::new();
+    each_back_end(|back_end, grants| {
+        let one = Scratch::refusing(back_end, "one-of-all");
+        let other = Scratch::refusing(back_end, "other-of-all");
+        grants.grant(&one.0, PAD, RW).unwrap();
+        grants.grant(&one.0, OTHER, RW).unwrap();
+        grants.grant(&other.0, PAD, RW).unwrap();
+        grants.revoke_from_all(PAD).unwrap();
+        assert!(!nodes.may_use(&one.0, PAD) && !nodes.may_use(&other.0, PAD));
+        assert!(nodes.may_use(&one.0, OTHER));
+        // What is granted anew is, and what nobody has is nobody's to take.
+        grants.grant(&other.0, PAD, RW).unwrap();
+        assert!(nodes.may_use(&other.0, PAD) && !nodes.may_use(&one.0, PAD));
+        grants.revoke_from_all(PAD).unwrap();
+        grants.revoke_from_all(PAD).unwrap();
+        assert!(!nodes.may_use(&other.0, PAD));
+        grants.revoke_all(&one.0).unwrap();
+    });
+}
+
+#[test]
 fn a_grant_is_for_its_cgroup_and_those_below_and_no_other() {
     let Some(_alone) = alone() else { return };
     let nodes = Nodes::new();

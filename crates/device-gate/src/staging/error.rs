@@ -65,7 +65,7 @@ pub enum StagingError {
         name: String,
     },
     /// A node has a place that is not staged.
-    #[error("no staged directory for `/dev/{path}`: only nodes in /dev and /dev/input are staged")]
+    #[error("`/dev/{path}` is no place for a staged node")]
     Place {
         /// The node's path below /dev.
         path: String,
@@ -83,6 +83,15 @@ pub enum StagingError {
         path: String,
         /// Its device.
         device: Device,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another name of a node could not be made.
+    #[error("could not place `/dev/{path}`")]
+    Alias {
+        /// The name, below /dev.
+        path: String,
         /// Why.
         #[source]
         source: io::Error,

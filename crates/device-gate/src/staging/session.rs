@@ -1,5 +1,6 @@
 //! The staged directories of one session.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, Metadata, Permissions};
 use std::io;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{
     AtFlags, CWD, Dev, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, linkat, makedev,
-    mknodat, openat, unlinkat,
+    mknodat, openat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -21,7 +22,7 @@ use crate::view::View;
 /// A node to be placed.
 #[derive(Debug, Clone, Copy)]
 pub struct NewNode<'a> {
-    /// Its path below `/dev`, such as `input/event5` or `hidraw0`.
+    /// Its path below `/dev`, such as `input/event5`, `hidraw0` or `bus/usb/001/002`.
     pub path: &'a str,
     /// Its device.
     pub device: Device,
@@ -154,7 +155,7 @@ impl SessionDir {
         let private = self.made.fetch_add(1, Ordering::Relaxed).to_string();
         let linked = self
             .make(&private, node)
-            .and_then(|()| linkat(&self.new, &private, directory, name, AtFlags::empty()));
+            .and_then(|()| linkat(&self.new, &private, directory, &*name, AtFlags::empty()));
         let cleaned = match unlinkat(&self.new, &private, AtFlags::empty()) {
             // It could not even be made.
             Err(Errno::NOENT) => Ok(()),
@@ -183,14 +184,29 @@ impl SessionDir {
         chmodat(&self.new, private, Mode::from_raw_mode(node.mode), AtFlags::empty())
     }
 
-    /// Takes a node away by its path below `/dev`. A node that is not there is no error.
+    /// Gives a placed node another name below `/dev`, both outside of `/dev/input`: what programs make of it leads to
+    /// the name of the node, in which some of them look for its number.
+    ///
+    /// # Errors
+    ///
+    /// [`StagingError::Place`], [`StagingError::Exists`], [`StagingError::Alias`].
+    pub fn place_alias(&self, path: &str, node: &str) -> Result<(), StagingError> {
+        let (directory, name) = self.find(path)?;
+        match symlinkat(&*staged_name(node), directory, &*name) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => Err(StagingError::Exists { path: path.to_owned() }),
+            Err(errno) => Err(StagingError::Alias { path: path.to_owned(), source: errno.into() }),
+        }
+    }
+
+    /// Takes a node or another name of one away by its path below `/dev`. What is not there is no error.
     ///
     /// # Errors
     ///
     /// [`StagingError::Place`], [`StagingError::Remove`].
     pub fn remove_node(&self, path: &str) -> Result<(), StagingError> {
         let (directory, name) = self.find(path)?;
-        match unlinkat(directory, name, AtFlags::empty()) {
+        match unlinkat(directory, &*name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => {
                 Err(StagingError::Remove { path: self.path.join(path), source: errno.into() })
@@ -269,17 +285,25 @@ impl SessionDir {
         discard(&self.path)
     }
 
-    /// The staged directory and the name in it of a path below `/dev`: in `/dev/input`, or in `/dev` itself.
-    fn find<'a>(&self, path: &'a str) -> Result<(&OwnedFd, &'a str), StagingError> {
+    /// The staged directory and the name in it of a path below `/dev`: in `/dev/input`, or anywhere else.
+    fn find<'a>(&self, path: &'a str) -> Result<(&OwnedFd, Cow<'a, str>), StagingError> {
         let (directory, name) = match path.strip_prefix("input/") {
             Some(name) => (&self.input, name),
             None => (&self.dev, path),
         };
-        if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        let is_clean = |part: &str| !part.is_empty() && !part.starts_with('.');
+        let in_input = path.starts_with("input/");
+        if !name.split('/').all(is_clean) || (in_input && name.contains('/')) {
             return Err(StagingError::Place { path: path.to_owned() });
         }
-        Ok((directory, name))
+        Ok((directory, staged_name(name)))
     }
+}
+
+/// The name of a node in the staged directory, which is flat: slashes as udev writes them in its own directories
+/// (`/run/udev/links`).
+pub(crate) fn staged_name(path: &str) -> Cow<'_, str> {
+    if path.contains('/') { path.replace('/', "\\x2f").into() } else { path.into() }
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, StagingError> {

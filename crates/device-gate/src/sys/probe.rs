@@ -12,6 +12,15 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLONE_NEWNS: u64 = 0x0002_0000;
 const CLONE_NEWUSER: u64 = 0x1000_0000;
 
+/// What the child does with the path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Attempt {
+    /// Opens it with these flags.
+    Open(i32),
+    /// Asks whether it may, with this mode of access(2).
+    Access(i32),
+}
+
 /// Where the child opens the path.
 pub(crate) struct Place<'a> {
     /// Cgroup of version 2 to be born into; `None` for ours.
@@ -28,7 +37,11 @@ pub(crate) struct Place<'a> {
 }
 
 /// Starts the child and returns its pidfd. Its exit status is 0 or the errno of what failed.
-pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Result<OwnedFd> {
+pub(crate) fn spawn_opener(
+    place: &Place<'_>,
+    path: &CStr,
+    attempt: Attempt,
+) -> io::Result<OwnedFd> {
     let mut pidfd: RawFd = -1;
     // SAFETY: an all-zero clone_args is valid: every field is an integer.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -49,7 +62,7 @@ pub(crate) fn spawn_opener(place: &Place<'_>, path: &CStr, flags: i32) -> io::Re
         unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>()) };
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => child(to_join, user, place.ids, (mount, root), path, flags),
+        0 => child(to_join, user, place.ids, (mount, root), path, attempt),
         // SAFETY: CLONE_PIDFD stored a new descriptor, which nothing else owns.
         _ => Ok(unsafe { OwnedFd::from_raw_fd(pidfd) }),
     }
@@ -88,7 +101,7 @@ fn child(
     ids: (u32, u32),
     (mount, root): (RawFd, RawFd),
     path: &CStr,
-    flags: i32,
+    attempt: Attempt,
 ) -> ! {
     // The mounts first: they may belong to a user namespace above this one (bubblewrap's do), which cannot be reached
     // from it.
@@ -97,7 +110,7 @@ fn child(
         && (user < 0 || setns(user, libc::CLONE_NEWUSER))
         && (user < 0 || become_user(ids))
         && close_everything();
-    let status = if entered && opens(path, flags) { 0 } else { last_errno() };
+    let status = if entered && succeeds(path, attempt) { 0 } else { last_errno() };
     loop {
         // SAFETY: ends this process alone, running no destructors of the parent's copy; does not return.
         unsafe { libc::syscall(libc::SYS_exit_group, status) };
@@ -137,9 +150,17 @@ fn close_everything() -> bool {
     unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) == 0 }
 }
 
-fn opens(path: &CStr, flags: i32) -> bool {
-    // SAFETY: the path is a valid C string.
-    unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) >= 0 }
+fn succeeds(path: &CStr, attempt: Attempt) -> bool {
+    match attempt {
+        // SAFETY: the path is a valid C string.
+        Attempt::Open(flags) => unsafe {
+            libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) >= 0
+        },
+        // SAFETY: the path is a valid C string.
+        Attempt::Access(mode) => unsafe {
+            libc::syscall(libc::SYS_faccessat, libc::AT_FDCWD, path.as_ptr(), mode) == 0
+        },
+    }
 }
 
 fn last_errno() -> i32 {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use device_gate::{Device, Kept, Staging, StagingError};
+use device_gate::{Device, Kept, NewNode, Staging, StagingError};
 
 use crate::{NULL, Stage, place, skip};
 
@@ -21,9 +21,30 @@ fn a_name_is_placed_once_and_no_private_node_is_left() {
     assert!(matches!(place(&session, ZERO), Err(StagingError::Exists { .. })));
     let new = stage.directory.path().join("stage/s/.new");
     assert_eq!(fs::read_dir(new).unwrap().count(), 0);
-    for path in ["", ".", "..", "input/", "input/..", "input/a/b", "../x", "snd/seq"] {
+    for path in ["", ".", "..", "input/", "input/..", "input/a/b", "../x", "snd/", "a//b", "a/../b"]
+    {
         assert!(matches!(session.remove_node(path), Err(StagingError::Place { .. })), "{path}");
     }
+}
+
+#[test]
+fn a_node_in_a_directory_of_dev_and_its_other_names_are_placed_flat() {
+    if skip() {
+        return;
+    }
+    let stage = Stage::mount();
+    let session = stage.session();
+    let (path, alias) = ("bus/usb/001/002", "reader");
+    let node = NewNode { path, device: ZERO, mode: 0o600, uid: 0, gid: 0 };
+    session.place(&node).unwrap();
+    session.place_alias(alias, path).unwrap();
+    assert!(matches!(session.place_alias(alias, path), Err(StagingError::Exists { .. })));
+    let dev = stage.directory.path().join("stage/s/dev");
+    assert_eq!(fs::read_link(dev.join(alias)).unwrap().to_str(), Some(r"bus\x2fusb\x2f001\x2f002"));
+    assert_eq!(fs::metadata(dev.join(alias)).unwrap().rdev(), 0x105);
+    session.remove_node(alias).unwrap();
+    session.remove_node(path).unwrap();
+    assert_eq!(fs::read_dir(dev).unwrap().count(), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::control::{Control, ControlKind};
 use super::profile::Profile;
 use crate::InputError;
+use crate::input::nearest_whole;
 use crate::suggest::nearest;
 
 /// What a client sets on a device at one instant. What it does not set stays as it is.
@@ -25,6 +26,12 @@ impl Frame {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A frame that sets nothing, with room for as many controls as this.
+    #[must_use]
+    pub fn with_capacity(controls: usize) -> Self {
+        Self { inputs: Vec::with_capacity(controls) }
     }
 
     /// Sets a control to a value: 0 or 1 of a button, whole steps of what is relative, −1 (left, up) to 1 of a
@@ -65,6 +72,18 @@ impl Frame {
         };
         self.inputs.push(Input { index: control.index, value });
         Ok(())
+    }
+
+    /// Sets a control to the value nearest to this one, for clients whose values are never wrong but may not be
+    /// exactly those of the device: a button is down from a half on, what is not a number is 0.
+    pub fn set_nearest(&mut self, control: &Control, value: f64) {
+        let value = match control.kind {
+            ControlKind::Key | ControlKind::Selected => i32::from(value >= 0.5),
+            ControlKind::Absolute(axis) => axis.scale(value),
+            ControlKind::Hat(_) => i32::from(value >= 0.5) - i32::from(value <= -0.5),
+            ControlKind::Relative { min, max } => nearest_whole(value).clamp(min, max),
+        };
+        self.inputs.push(Input { index: control.index, value });
     }
 
     /// Whether it sets nothing.

@@ -219,3 +219,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_nearest_value_is_set_where_another_would_be_refused() {
+    let nearest = |profile: &str, control: &str, value| {
+        let profile = Profile::builtin(profile).unwrap();
+        let mut frame = Frame::with_capacity(1);
+        frame.set_nearest(profile.control(control).unwrap(), value);
+        frame.events().next().unwrap().1
+    };
+    assert_eq!(nearest("xbox-one", "lx", -7.0), -32768);
+    assert_eq!(nearest("xbox-one", "lt", -0.5), 0);
+    assert_eq!(nearest("xbox-one", "lx", f64::NAN), 0);
+    assert_eq!(nearest("xbox-one", "south", 0.7), 1);
+    assert_eq!(nearest("touchscreen", "touch0", 0.2), 0);
+    assert_eq!(nearest("mouse", "dx", 2.6), 3);
+    assert_eq!(nearest("mouse", "wheel", 0.125), 15);
+    assert_eq!(nearest("mouse", "dx", 1e12), i32::MAX);
+}

@@ -31,6 +31,7 @@ const FIRMWARE: u8 = 0x20;
 /// Size of the part of the reports that both links have.
 const COMMON_INPUT: usize = 63;
 const COMMON_OUTPUT: usize = 47;
+const OUTPUT_BT_SIZE: usize = 78;
 
 /// `DS_OUTPUT_TAG`: in the third byte of the kernel's Bluetooth reports.
 const OUTPUT_TAG: u8 = 0x10;
@@ -46,6 +47,9 @@ const FLAG1_MUTE_LED: u8 = 0x01;
 const FLAG1_LIGHTBAR: u8 = 0x04;
 const FLAG1_PLAYER_LEDS: u8 = 0x10;
 const FLAG2_COMPATIBLE_VIBRATION: u8 = 0x04;
+
+/// The five lights. The bit above them says that they change at once.
+const PLAYER_LEDS: u8 = 0x1f;
 
 const TOUCHPAD_WIDTH: i16 = 1920;
 const TOUCHPAD_HEIGHT: i16 = 1080;
@@ -173,10 +177,51 @@ impl DualSense {
             sink(Feedback::Lightbar { red: common[44], green: common[45], blue: common[46] });
         }
         if flag1 & FLAG1_PLAYER_LEDS != 0 {
-            // Bit 5 says that they change at once.
-            sink(Feedback::PlayerLeds { on: common[43] & 0x1f, blinking: 0 });
+            sink(Feedback::PlayerLeds { on: common[43] & PLAYER_LEDS, blinking: 0 });
         }
     }
+}
+
+/// What tells a real pad one thing, and leaves everything else to whoever set it: a report takes effect only in what its flags
+/// name. `None` for what the pad does not have, and for the motors, which are the driver's.
+pub(super) fn output_report(link: Link, feedback: Feedback) -> Option<Vec<u8>> {
+    let mut common = [0; COMMON_OUTPUT];
+    match feedback {
+        Feedback::TriggerEffect { trigger: Trigger::Right, effect } => {
+            common[0] = FLAG0_RIGHT_TRIGGER;
+            common[10..21].copy_from_slice(&effect);
+        }
+        Feedback::TriggerEffect { trigger: Trigger::Left, effect } => {
+            common[0] = FLAG0_LEFT_TRIGGER;
+            common[21..32].copy_from_slice(&effect);
+        }
+        Feedback::MuteLed(led) => {
+            common[1] = FLAG1_MUTE_LED;
+            common[8] = match led {
+                MuteLed::Off => 0,
+                MuteLed::On => 1,
+                MuteLed::Pulse => 2,
+            };
+        }
+        Feedback::Lightbar { red, green, blue } => {
+            common[1] = FLAG1_LIGHTBAR;
+            common[44..].copy_from_slice(&[red, green, blue]);
+        }
+        Feedback::PlayerLeds { on, .. } => {
+            common[1] = FLAG1_PLAYER_LEDS;
+            common[43] = on & PLAYER_LEDS;
+        }
+        _ => return None,
+    }
+    Some(match link {
+        Link::Usb => [&[OUTPUT_USB], &common[..]].concat(),
+        Link::Bluetooth => {
+            let mut report = [&[OUTPUT_BT, OUTPUT_MAGIC], &common[..]].concat();
+            report.resize(OUTPUT_BT_SIZE, 0);
+            crc::seal(crc::OUTPUT, &mut report);
+            report
+        }
+    })
 }
 
 /// The feature reports that drivers and programs read.

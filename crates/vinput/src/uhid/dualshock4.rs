@@ -28,9 +28,15 @@ const FIRMWARE: u8 = 0xa3;
 const COMMON_INPUT: usize = 32;
 const TOUCHES: usize = 10;
 const USB_SIZE: usize = 64;
+/// `DS4_OUTPUT_REPORT_USB_SIZE` and `DS4_OUTPUT_REPORT_BT_SIZE`.
+const OUTPUT_USB_SIZE: usize = 32;
+const OUTPUT_BT_SIZE: usize = 78;
 
 /// In the second byte of a Bluetooth report: it has controls (`DS4_OUTPUT_HWCTL_HID`) and a checksum.
 const BT_HID_AND_CRC: u8 = 0xc0;
+/// Milliseconds between two reports of a pad over Bluetooth, which output reports tell beside that
+/// (`DS4_BT_DEFAULT_POLL_INTERVAL_MS`).
+const BT_INTERVAL: u8 = 4;
 
 const FLAG_MOTOR: u8 = 0x01;
 const FLAG_LED: u8 = 0x02;
@@ -136,6 +142,31 @@ impl DualShock4 {
             sink(Feedback::LightbarBlink { on_ms, off_ms });
         }
     }
+}
+
+/// What tells a real pad one thing, as [`super::dualsense::output_report`] does.
+pub(super) fn output_report(link: Link, feedback: Feedback) -> Option<Vec<u8>> {
+    let common = match feedback {
+        Feedback::Lightbar { red, green, blue } => [FLAG_LED, 0, 0, 0, 0, red, green, blue, 0, 0],
+        Feedback::LightbarBlink { on_ms, off_ms } => {
+            let [on, off] = [on_ms, off_ms].map(|ms| u8::try_from(ms / 10).unwrap_or(u8::MAX));
+            [FLAG_LED_BLINK, 0, 0, 0, 0, 0, 0, 0, on, off]
+        }
+        _ => return None,
+    };
+    Some(match link {
+        Link::Usb => {
+            let mut report = [&[OUTPUT_USB], &common[..]].concat();
+            report.resize(OUTPUT_USB_SIZE, 0);
+            report
+        }
+        Link::Bluetooth => {
+            let mut report = [&[OUTPUT_BT, BT_HID_AND_CRC | BT_INTERVAL, 0], &common[..]].concat();
+            report.resize(OUTPUT_BT_SIZE, 0);
+            crc::seal(crc::OUTPUT, &mut report);
+            report
+        }
+    })
 }
 
 /// The feature reports that drivers and programs read. Over Bluetooth the pad does not tell its

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::dualsense::Link;
 use super::feature::Feature;
+use super::feedback::Feedback;
 use super::mac::Mac;
 use super::pad::Pad;
 use super::switch::Kind;
@@ -174,6 +175,20 @@ impl Model {
         }
     }
 
+    /// The output report that tells a real pad of this model one thing of `feedback`, for its hidraw node: its number, what it
+    /// sets, and nothing else. `None` for what the pad does not have; for the motors, for which there is `FF_RUMBLE`; and for
+    /// Nintendo's pads, whose commands have numbers that only their driver knows.
+    #[must_use]
+    pub fn output_report(self, feedback: Feedback) -> Option<Vec<u8>> {
+        match self {
+            Self::DualSense | Self::DualSenseEdge => dualsense::output_report(Link::Usb, feedback),
+            Self::DualSenseBluetooth => dualsense::output_report(Link::Bluetooth, feedback),
+            Self::DualShock4 => dualshock4::output_report(Link::Usb, feedback),
+            Self::DualShock4Bluetooth => dualshock4::output_report(Link::Bluetooth, feedback),
+            Self::SwitchPro | Self::JoyConLeft | Self::JoyConRight => None,
+        }
+    }
+
     /// A new pad of this model.
     pub(super) fn pad(self, mac: Mac) -> Pad {
         use dualsense::DualSense;
@@ -257,6 +272,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_a_pad_is_told_is_what_it_hears() {
+        use crate::uhid::{MuteLed, Trigger};
+        let effect = [0x21, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+        let all = [
+            Feedback::Rumble { low: 1.0, high: 0.5 },
+            Feedback::Lightbar { red: 1, green: 2, blue: 255 },
+            Feedback::LightbarBlink { on_ms: 2550, off_ms: 10 },
+            Feedback::PlayerLeds { on: 0b10101, blinking: 0 },
+            Feedback::MuteLed(MuteLed::Pulse),
+            Feedback::HomeLed(1.0),
+            Feedback::TriggerEffect { trigger: Trigger::Left, effect },
+            Feedback::TriggerEffect { trigger: Trigger::Right, effect },
+        ];
+        let mut told = Vec::new();
+        for model in Model::ALL {
+            let declared = reports(model.descriptor());
+            for feedback in all {
+                let Some(report) = model.output_report(feedback) else { continue };
+                let size = declared.iter().find(|it| (it.0, it.1) == (0x90, report[0])).unwrap().2;
+                // An Edge has room for more than anybody sends to it.
+                assert!(report.len() <= size as usize, "{model} {feedback:?}");
+                let mut heard = Vec::new();
+                let mut pad = model.pad(Mac([2, 0, 0, 0, 0, 1]));
+                pad.output(&report, Duration::ZERO, |feedback| heard.push(feedback));
+                assert_eq!(heard, [feedback], "{model}");
+                told.push(model);
+            }
+        }
+        let count = |model| told.iter().filter(|told| **told == model).count();
+        assert_eq!(Model::ALL.map(count), [5, 5, 5, 2, 2, 0, 0, 0]);
     }
 
     #[test]

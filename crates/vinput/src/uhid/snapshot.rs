@@ -22,6 +22,12 @@ impl Default for Snapshot {
 }
 
 impl Snapshot {
+    /// The charge of the battery.
+    #[must_use]
+    pub fn battery(&self) -> Battery {
+        self.battery
+    }
+
     /// Reads what [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors

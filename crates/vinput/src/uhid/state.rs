@@ -103,6 +103,36 @@ pub enum Button {
     Sr = 1 << 23,
 }
 
+impl Button {
+    /// All of them, in the order of their bits.
+    pub const ALL: [Self; 24] = [
+        Self::South,
+        Self::East,
+        Self::West,
+        Self::North,
+        Self::Up,
+        Self::Down,
+        Self::Left,
+        Self::Right,
+        Self::L1,
+        Self::R1,
+        Self::L3,
+        Self::R3,
+        Self::Select,
+        Self::Start,
+        Self::Guide,
+        Self::Touchpad,
+        Self::Mute,
+        Self::Capture,
+        Self::LeftPaddle,
+        Self::RightPaddle,
+        Self::LeftFn,
+        Self::RightFn,
+        Self::Sl,
+        Self::Sr,
+    ];
+}
+
 /// A set of buttons.
 ///
 /// ```
@@ -216,6 +246,13 @@ pub(super) fn scaled_u8(value: f32, unit: f32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buttons_are_listed_by_their_bits() {
+        for (bit, button) in Button::ALL.into_iter().enumerate() {
+            assert_eq!(button as u32, 1 << bit);
+        }
+    }
 
     #[test]
     fn opposite_directions_are_none() {

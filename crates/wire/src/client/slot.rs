@@ -123,7 +123,8 @@ impl Slot {
             Change::Button { button: number, down }
             | Change::Key { key: number, down }
             | Change::MouseButton { button: number, down }
-            | Change::PenButton { button: number, down } => Some(Edge { number, down }),
+            | Change::PenButton { button: number, down }
+            | Change::JoystickButton { button: number, down } => Some(Edge { number, down }),
             _ => None,
         };
         if self.kinds & kind.bit() == 0
@@ -230,6 +231,7 @@ impl Slot {
             Kind::Pen => Body::Pen { held: bits8, pen: self.state.pen, log },
             Kind::Motion => Body::Motion(self.state.motion),
             Kind::Battery => Body::Battery(self.state.battery),
+            Kind::Joystick => Body::Joystick { held: bits32, axes: self.state.joystick_axes, log },
         }
     }
 

@@ -27,13 +27,16 @@ pub enum Kind {
     Motion = 7,
     /// The battery.
     Battery = 8,
+    /// Buttons and axes of a wheel or stick that pads do not have.
+    Joystick = 9,
 }
 
 impl Kind {
     /// Every kind, in the order of a slot's frames in a datagram: a place comes before the button pressed there.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pointer,
         Self::Gamepad,
+        Self::Joystick,
         Self::Keyboard,
         Self::Mouse,
         Self::Touch,
@@ -43,7 +46,7 @@ impl Kind {
     ];
 
     /// The bits of all kinds.
-    pub const EVERY: u32 = 0x1fe;
+    pub const EVERY: u32 = 0x3fe;
 
     /// Its bit in the kinds that a device takes.
     #[must_use]
@@ -63,7 +66,7 @@ impl Kind {
     /// The numbers that its [`Log`] can have; 0 where it has none.
     pub(crate) const fn numbers(self) -> u16 {
         match self {
-            Self::Gamepad => 32,
+            Self::Gamepad | Self::Joystick => 32,
             Self::Keyboard => 256,
             Self::Mouse | Self::Pen => 8,
             Self::Pointer | Self::Touch | Self::Motion | Self::Battery => 0,
@@ -144,6 +147,15 @@ pub enum Body {
     Motion(Motion),
     /// See [`Kind::Battery`].
     Battery(Battery),
+    /// See [`Kind::Joystick`].
+    Joystick {
+        /// Those that are held after the last edge in the log.
+        held: u32,
+        /// The axes now.
+        axes: [i16; 8],
+        /// What went down and up.
+        log: Log,
+    },
 }
 
 impl Body {
@@ -159,6 +171,7 @@ impl Body {
             Self::Pen { .. } => Kind::Pen,
             Self::Motion(_) => Kind::Motion,
             Self::Battery(_) => Kind::Battery,
+            Self::Joystick { .. } => Kind::Joystick,
         }
     }
 
@@ -201,6 +214,14 @@ impl Body {
                     return Err(DecodeError::Value { field: "battery percent" });
                 }
                 Self::Battery(Battery { percent, charging: reader.bool("battery charging")? })
+            }
+            Kind::Joystick => {
+                let held = reader.u32()?;
+                let mut axes = [0; 8];
+                for axis in &mut axes {
+                    *axis = reader.i16()?;
+                }
+                Self::Joystick { held, axes, log: read_log(kind, reader)? }
             }
         })
     }
@@ -252,6 +273,11 @@ impl Body {
             }
             Self::Battery(battery) => {
                 writer.put(&[battery.percent, u8::from(battery.charging)]);
+            }
+            Self::Joystick { held, axes, log } => {
+                writer.put(&held.to_le_bytes());
+                axes.iter().for_each(|axis| writer.put(&axis.to_le_bytes()));
+                write_log(log, writer);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The packets as they are.
 
-use super::{MAX_PADS, Maker, Model};
+use super::{MAX_PACKET, MAX_PADS, Maker, Model};
 use crate::DecodeError;
 use crate::bytes::Reader;
 
@@ -156,9 +156,6 @@ pub enum TouchEvent {
     CancelAll,
 }
 
-/// The largest packet that there is, a text, has 36 bytes after its size. What is far larger is no packet.
-const MOST: usize = 128;
-
 /// The longest text (`UTF8_TEXT_EVENT_MAX_COUNT`).
 const MAX_TEXT: usize = 32;
 
@@ -176,7 +173,7 @@ impl Packet {
             // Big-endian, unlike all that is not as old.
             let size = u32::from_be_bytes(reader.array()?);
             let size = usize::try_from(size).unwrap_or(usize::MAX);
-            if size > MOST {
+            if size > MAX_PACKET {
                 return Err(DecodeError::TooLarge(size));
             }
             let mut packet = Reader(reader.bytes(size)?);

@@ -143,6 +143,10 @@ impl Slot {
             }
             Body::Motion(motion) => self.change(Change::Motion(motion), report),
             Body::Battery(battery) => self.change(Change::Battery(battery), report),
+            Body::Joystick { held, axes, ref log } => {
+                self.change(Change::JoystickAxes(axes), report);
+                self.follow(kind, Set::from(held), log, report);
+            }
         }
         report.close();
         self.parts[kind.index()].is_active = !self.state.is_at_rest(kind);
@@ -234,6 +238,14 @@ impl Slot {
             report.close();
             self.parts[kind.index()].is_active = false;
         }
+    }
+
+    /// The device is another one, at rest. What was said before belongs to another time.
+    pub(super) fn replaced(&mut self, epoch: u8) {
+        self.epoch = epoch;
+        self.epoch_is_due = true;
+        self.state = State::default();
+        self.parts.iter_mut().for_each(|part| part.is_active = false);
     }
 
     /// A new connection counts anew, and learns the epoch otherwise.

@@ -1,7 +1,5 @@
 //! The server allocates nothing for a datagram: neither to read it, nor to apply it, nor to answer.
 
-mod sys;
-
 use std::time::Duration;
 
 use hotseat_wire::{
@@ -10,9 +8,7 @@ use hotseat_wire::{
 
 /// How many times this thread allocated during `work`.
 fn allocations(work: impl FnOnce()) -> u64 {
-    let before = sys::count();
-    work();
-    sys::count() - before
+    allocation_counter::measure(work).count_total
 }
 
 /// Everything that there is moves in every slot.
@@ -32,6 +28,8 @@ fn play(client: &mut ClientCore, round: u16) {
             Change::Touch(Contact { id: round / 2, place, pressure: 1 }),
             Change::PenButton { button: byte % 5, down },
             Change::Pen(Pen { place, ..Pen::default() }),
+            Change::JoystickButton { button: byte % 14, down },
+            Change::JoystickAxes([i16::from(byte); 8]),
             Change::Motion(Motion { time: 0, gyro: [f32::from(byte); 3], accel: [0.0; 3] }),
         ] {
             client.apply(slot, &change);

@@ -47,6 +47,9 @@ fn changes() -> impl Strategy<Value = Change> {
         1 => any::<[f32; 3]>()
             .prop_map(|gyro| Change::Motion(Motion { time: 1, gyro, accel: [0.0, 9.8, 0.0] })),
         1 => any::<bool>().prop_map(|charging| Change::Battery(Battery { percent: 7, charging })),
+        2 => (0..14_u8, any::<bool>())
+            .prop_map(|(button, down)| Change::JoystickButton { button, down }),
+        1 => any::<[i16; 8]>().prop_map(Change::JoystickAxes),
     ]
 }
 

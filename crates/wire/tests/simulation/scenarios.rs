@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hotseat_wire::{
     Action, Axes, Change, Contact, Feedback, HEARTBEAT, Kind, MAX_DATAGRAM, Place, Set, button,
+    joystick,
 };
 
-use crate::world::{Network, World};
+use crate::world::{Device, Network, World};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -55,6 +56,26 @@ fn a_tap_between_two_datagrams_is_two_reports() {
     world.client.apply(0, &south(false));
     world.run(10 * MS);
     assert_eq!(world.devices[&0].reports, [vec![south(true)], vec![south(false)]]);
+}
+
+#[test]
+fn a_wheel_is_let_go_of_and_a_lever_stays_where_it_is() {
+    let mut world = World::new(Network::perfect(), &[0]);
+    let gear = joystick::number("gear2").unwrap();
+    let put = |clutch, throttle| {
+        let mut axes = [0; 8];
+        (axes[0], axes[joystick::THROTTLE]) = (clutch, throttle);
+        Change::JoystickAxes(axes)
+    };
+    world.apply(0, &put(32767, 9000));
+    world.apply(0, &Change::JoystickButton { button: gear, down: true });
+    world.run(10 * MS);
+    assert_eq!(world.devices[&0].state.joystick_axes[0], 32767);
+    assert!(world.devices[&0].state.joystick_buttons.contains(gear));
+    world.disconnect();
+    let let_go = vec![put(0, 9000), Change::JoystickButton { button: gear, down: false }];
+    assert_eq!(world.devices[&0].reports.last(), Some(&let_go));
+    assert!(world.devices[&0].state.is_at_rest(Kind::Joystick));
 }
 
 #[test]
@@ -123,6 +144,25 @@ fn what_is_held_is_said_as_soon_as_the_client_hears_of_a_new_epoch() {
     let again = world.client.poll_transmit(now, &mut buffer).unwrap();
     let press = Action::Change { slot: 0, change: south(true) };
     assert_eq!(world.server.handle(now, again), Ok(&[press, Action::Sync { slot: 0 }][..]));
+}
+
+#[test]
+fn a_device_that_was_made_anew_is_told_what_is_held_and_nothing_twice() {
+    let mut world = World::new(Network::perfect(), &[0]);
+    world.apply(0, &south(true));
+    world.apply(0, &Change::Move { dx: 50, dy: 0 });
+    world.run(100 * MS);
+    world.devices.insert(0, Device::default());
+    world.server.replaced(0);
+    world.run(100 * MS);
+    let device = &world.devices[&0];
+    assert!(device.state.buttons.contains(button::number("south").unwrap()));
+    assert_eq!(device.sums, [0; 4]);
+    world.client.apply(0, &Change::Move { dx: 3, dy: 0 });
+    world.client.apply(0, &south(false));
+    world.run(100 * MS);
+    let device = &world.devices[&0];
+    assert_eq!((device.state.buttons, device.sums), (Set::default(), [3, 0, 0, 0]));
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl Device {
             | Change::Key { key: number, down: true }
             | Change::MouseButton { button: number, down: true }
             | Change::PenButton { button: number, down: true }
+            | Change::JoystickButton { button: number, down: true }
                 if !self.is_held(change.kind(), number) =>
             {
                 *self.presses.entry((change.kind(), number)).or_default() += 1;
@@ -105,6 +106,7 @@ impl Device {
             Kind::Gamepad => self.state.buttons.contains(number),
             Kind::Mouse => self.state.mouse_buttons.contains(number),
             Kind::Pen => self.state.pen_buttons.contains(number),
+            Kind::Joystick => self.state.joystick_buttons.contains(number),
             _ => self.state.keys.contains(number),
         }
     }

@@ -3,7 +3,8 @@
 use hotseat_wire::control::Message;
 use hotseat_wire::input::{Body, Edge, Finger, Kind, Log};
 use hotseat_wire::{
-    Axes, Battery, Contact, Feedback, List, Motion, Pen, Place, Set, button, feedback, input, pen,
+    Axes, Battery, Contact, Feedback, List, Motion, Pen, Place, Set, button, feedback, input,
+    joystick, pen,
 };
 use serde_json::Value;
 
@@ -56,6 +57,11 @@ pub(crate) fn input_frame(value: &Value) -> input::Frame {
             percent: number(&say["percent"]),
             charging: say["charging"].as_bool().unwrap(),
         }),
+        "joystick" => Body::Joystick {
+            held: held().fold(0, |bits, button| bits | 1_u32 << button),
+            axes: array(&say["axes"]),
+            log: log(say),
+        },
         kind => panic!("{kind}"),
     };
     input::Frame { slot: number(&value["slot"]), epoch: number(&value["epoch"]), body }
@@ -174,7 +180,8 @@ fn finger(value: &Value) -> Finger {
 
 /// A button by its name, or anything by its number.
 fn numbered(value: &Value) -> u8 {
-    value.as_str().map_or_else(|| number(value), |name| button::number(name).unwrap())
+    let named = |name| button::number(name).or_else(|| joystick::number(name)).unwrap();
+    value.as_str().map_or_else(|| number(value), named)
 }
 
 fn log(value: &Value) -> Log {

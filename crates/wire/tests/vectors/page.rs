@@ -1,7 +1,8 @@
 //! docs/protocol.md says what the code does.
 
 use hotseat_wire::{
-    DEAD_MAN, HEARTBEAT, MAX_CONTACTS, MAX_DATAGRAM, MAX_EDGES, MAX_SLOTS, button, control, pen,
+    DEAD_MAN, HEARTBEAT, MAX_CONTACTS, MAX_DATAGRAM, MAX_EDGES, MAX_SLOTS, button, control,
+    joystick, pen,
 };
 
 fn page() -> String {
@@ -49,6 +50,8 @@ fn the_tables_of_the_page_have_every_number() {
     };
     assert_eq!(rows("Buttons of a pad"), named(&button::NAMES));
     assert_eq!(rows("Tools"), named(&pen::TOOLS));
+    assert_eq!(rows("Buttons of a wheel or stick"), named(&joystick::BUTTONS));
+    assert_eq!(rows("Axes of a wheel or stick"), named(&joystick::AXES));
 }
 
 #[test]

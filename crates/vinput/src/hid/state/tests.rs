@@ -68,6 +68,9 @@ fn motion_is_told_once_and_each_time() {
     assert_eq!(write(&mut state, &mouse, &["dy=0"]), [[0_u8; 0]; 0]);
     let error = mouse.frame(["dx=128"]).unwrap_err().to_string();
     assert_eq!(error, "dx takes whole steps from -127 to 127, not \"128\"");
+    let mut nearest = Frame::with_capacity(1);
+    nearest.set_nearest(mouse.control("dx").unwrap(), 128.0);
+    assert_eq!(nearest, mouse.frame(["dx=127"]).unwrap());
 }
 
 #[test]

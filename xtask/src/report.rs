@@ -14,8 +14,21 @@ pub(crate) struct Report {
     /// Every test that ran, and what it printed behind `SKIP(` if it did.
     tests: BTreeMap<Test, Option<String>>,
     /// Those that failed, and passed when they were run again.
-    flaky: Vec<String>,
+    flaky: Vec<Failure>,
+    failed: Vec<Failure>,
 }
+
+/// A test that failed.
+#[derive(Debug, PartialEq, Eq)]
+struct Failure {
+    /// Binary and name.
+    test: String,
+    /// The end of what it printed, when it failed first.
+    output: String,
+}
+
+/// How many lines of what a test printed are told.
+const LINES: usize = 60;
 
 /// A test's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +47,7 @@ impl Report {
     }
 
     fn parse(xml: &str) -> Self {
-        let (mut tests, mut flaky) = (BTreeMap::new(), Vec::new());
+        let mut all = Self::default();
         // What the tests printed is escaped, so a `<` is always nextest's own.
         for case in xml.split("<testcase ").skip(1) {
             let case = case.split("</testcase>").next().unwrap_or(case);
@@ -45,28 +58,45 @@ impl Report {
             };
             let skip = case.lines().find_map(|line| Some(line.split_once("SKIP(")?.1));
             let reason = skip.map(|rest| rest.split_once(')').map_or(rest, |(reason, _)| reason));
+            let failure = || Failure { test: format!("{binary} {name}"), output: printed(case) };
             if case.contains("<flakyFailure") || case.contains("<flakyError") {
-                flaky.push(format!("{binary} {name}"));
+                all.flaky.push(failure());
+            } else if case.contains("<failure") || case.contains("<error") {
+                all.failed.push(failure());
             }
-            tests.insert(Test { binary, name }, reason.map(str::to_owned));
+            all.tests.insert(Test { binary, name }, reason.map(str::to_owned));
         }
-        Self { tests, flaky }
+        all
     }
 
     /// This run and another one.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.tests.extend(other.tests);
         self.flaky.extend(other.flaky);
+        self.failed.extend(other.failed);
         self
     }
 
-    /// How many tests ran, how many of them skipped, and which passed only when they were run again.
+    /// What those printed that failed, also if they passed when they were run again.
+    pub(crate) fn failures(&self) -> String {
+        let told = |what, failures: &[Failure]| -> String {
+            let told =
+                failures.iter().map(|it| format!("--- {what}: {}\n{}\n", it.test, it.output));
+            told.collect()
+        };
+        told("failed once", &self.flaky) + &told("FAILED", &self.failed)
+    }
+
+    /// How many tests ran, how many of them skipped, which passed only when they were run again, and which failed.
     pub(crate) fn summary(&self) -> String {
-        let counts = format!("{} run, {} skipped", self.tests.len(), self.skipped().count());
-        match &self.flaky[..] {
-            [] => counts,
-            flaky => format!("{counts}, FLAKY: {}", flaky.join(", ")),
+        let mut told = format!("{} run, {} skipped", self.tests.len(), self.skipped().count());
+        for (what, failures) in [("FLAKY", &self.flaky), ("FAILED", &self.failed)] {
+            let names: Vec<_> = failures.iter().map(|failure| failure.test.as_str()).collect();
+            if !names.is_empty() {
+                told += &format!(", {what}: {}", names.join(", "));
+            }
         }
+        told
     }
 
     /// The tests that skipped, and why.
@@ -78,6 +108,20 @@ impl Report {
     pub(crate) fn covers(&self, test: &Test) -> bool {
         self.tests.get(test).is_some_and(Option::is_none)
     }
+}
+
+/// The last lines of what a test printed: of its first run, if there were more.
+fn printed(case: &str) -> String {
+    let text = ["system-out", "system-err"].iter().filter_map(|tag| {
+        let (_, rest) = case.split_once(&format!("<{tag}>"))?;
+        Some(rest.split(&format!("</{tag}>")).next().unwrap_or(rest))
+    });
+    let text: String = text.collect();
+    let lines: Vec<_> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    entities.iter().fold(last, |text, (entity, character)| text.replace(entity, character))
 }
 
 /// The value of an attribute in a tag's text. Names of Rust tests need no unescaping.
@@ -112,7 +156,7 @@ mod tests {
     #[test]
     fn a_skipped_test_is_found_with_its_reason() {
         let report = Report::parse(XML);
-        assert_eq!(report.summary(), "3 run, 1 skipped");
+        assert_eq!(report.summary(), "3 run, 1 skipped, FAILED: e d");
         let skipped: Vec<_> =
             report.skipped().map(|(test, why)| (test.name.as_str(), why)).collect();
         assert_eq!(skipped, [("a::b", "not root")]);
@@ -121,9 +165,16 @@ mod tests {
     #[test]
     fn a_test_that_passed_only_the_second_time_is_named() {
         let again = r#"<testcase name="c" classname="udev-forge::netns" time="0.1">
-            <flakyFailure timestamp="2026" time="0.1" message="no" type="test failure"/></testcase>"#;
+            <flakyFailure timestamp="2026" time="0.1" message="no" type="test failure">
+                <system-out>the first
+time</system-out><system-err>it &lt;failed&gt;</system-err></flakyFailure>
+            <system-out>the second time</system-out></testcase>"#;
         let report = Report::parse(XML).and(Report::parse(again));
-        assert_eq!(report.summary(), "3 run, 1 skipped, FLAKY: udev-forge::netns c");
+        let told = "3 run, 1 skipped, FLAKY: udev-forge::netns c, FAILED: e d";
+        assert_eq!(report.summary(), told);
+        let told =
+            "--- failed once: udev-forge::netns c\nthe first\ntimeit <failed>\n--- FAILED: e d\n\n";
+        assert_eq!(report.failures(), told);
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Gate {
         self.summary.push(match &result {
             Ok(note) if note.is_empty() => format!("  ok     {seconds:>4} s  {name}"),
             Ok(note) => format!("  ok     {seconds:>4} s  {name}: {note}"),
-            Err(_) => format!("  FAILED {seconds:>4} s  {name}"),
+            Err(error) => format!("  FAILED {seconds:>4} s  {name}: {error:#}"),
         });
         result.map(drop).with_context(|| name.to_owned())
     }
@@ -268,7 +268,7 @@ impl NextestRun {
         // Lower in priority than the workspace's .config/nextest.toml, which has no business with reports.
         let config = format!(
             "[profile.default.junit]\npath = {report:?}\nstore-success-output = true\n\
-             store-failure-output = false\n"
+             store-failure-output = true\n"
         );
         folder.write("nextest.toml", config.as_bytes())?;
         Ok(Self { folder })
@@ -281,15 +281,37 @@ impl NextestRun {
         Ok(argument)
     }
 
-    fn report(&self) -> Result<Report> {
-        Report::read(&self.folder.join("report.xml"))
+    /// What has run, of a nextest that ended so; an error if tests failed.
+    fn report(&self, ended: Result<()>) -> Result<Report> {
+        let report = Report::read(&self.folder.join("report.xml"));
+        if let Ok(report) = &report
+            && tools::is_ci()
+        {
+            eprint!("{}", report.failures());
+        }
+        match (report, ended) {
+            (report, Ok(())) => report,
+            (Ok(report), Err(ended)) => Err(ended.context(report.summary())),
+            // It never came to the tests.
+            (Err(_), Err(ended)) => Err(ended),
+        }
     }
 }
 
 /// In continuous integration a test that fails is run once more. If it passes then, the gate names it at its end: it is to be
-/// mended, but what it found is not of the change that was to land.
-fn retries() -> &'static [&'static str] {
-    if tools::is_ci() { &["--retries", "1"] } else { &[] }
+/// mended, but what it found is not of the change that was to land. Nothing is printed there but what is slow or fails, the
+/// output of that at the end of a run and in few lines ([`NextestRun::report`]): in a log of an hour nobody would find it.
+fn in_ci() -> &'static [&'static str] {
+    if !tools::is_ci() {
+        return &[];
+    }
+    let arguments = &[
+        ["--retries", "1"],
+        ["--failure-output", "never"],
+        ["--status-level", "slow"],
+        ["--final-status-level", "none"],
+    ];
+    arguments.as_flattened()
 }
 
 /// Runs the tests of `filterset` on this machine.
@@ -298,9 +320,8 @@ fn nextest_here(filterset: &str, extra: &[&str]) -> Result<Report> {
     let run = NextestRun::new(here)?;
     let mut command = Command::new("cargo");
     command.args(["nextest", "run", "--workspace", "-E", filterset]);
-    command.arg("--tool-config-file").arg(run.config(here)?).args(retries());
-    tools::run(command.args(extra).current_dir(tools::workspace()?))?;
-    run.report()
+    command.arg("--tool-config-file").arg(run.config(here)?).args(in_ci());
+    run.report(tools::run(command.args(extra).current_dir(tools::workspace()?)))
 }
 
 fn native(filterset: &str) -> Result<Report> {

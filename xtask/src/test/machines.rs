@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use std::{env, fs, thread};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 
-use super::{Gate, NextestRun, narrowed, no_skips, retries};
+use super::{Gate, NextestRun, in_ci, narrowed, no_skips};
 use crate::report::Report;
 use crate::{tools, vm};
 
@@ -107,12 +107,12 @@ fn in_vm(job: &Job) -> Result<Report> {
     }
     command.extend(["--show-progress", "none", "--test-threads", "1", "-E"].map(OsString::from));
     command.push(narrowed(binaries, words).into());
-    command.extend(retries().iter().map(OsString::from));
+    command.extend(in_ci().iter().map(OsString::from));
     if let Some(slice) = slice {
         command.extend(["--partition", slice].map(OsString::from));
     }
-    if machine.run(&command)? != ExitCode::SUCCESS {
-        bail!("the tests failed");
-    }
-    run.report()
+    run.report(match machine.run(&command)? {
+        ExitCode::SUCCESS => Ok(()),
+        _ => Err(anyhow!("nextest in the test machine failed")),
+    })
 }

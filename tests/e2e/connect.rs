@@ -11,6 +11,7 @@ use evdev::{
     InputEvent, KeyCode, LedCode,
 };
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use vinput::feedback::EffectKind;
 use vinput::{DeviceName, Feedback, Profile, uhid};
 
@@ -337,6 +338,45 @@ fn what_is_held_is_asked_for_when_events_were_lost() {
     });
     sh(&format!("kill -KILL {client}"));
     until(&mut keyboard, key(KeyCode::KEY_B, 0));
+}
+
+#[test]
+fn fingers_that_move_before_they_are_forwarded_are_where_they_are() {
+    let world = World::new();
+    let real = Real::plug("touchscreen", "Real screen");
+    real.send(&["touch0=1", "touch0_x=0.25", "touch0_y=0.25"]);
+    // The finger that the next event is of, unless it says otherwise.
+    real.send(&["touch1=1", "touch1_x=0.75", "touch1_y=0.75"]);
+
+    let opened = inotify::init(CreateFlags::CLOEXEC).unwrap();
+    inotify::add_watch(&opened, real.path(), WatchFlags::OPEN).unwrap();
+    let mut connect = world.connect(&["--device", real.path()]);
+    sh(&format!("kill -STOP {}", world.daemon.pid()));
+    let client = sh(&format!("pgrep --full '^{}.* connect '", HOTSEAT.as_str()));
+    let has_it = format!("ls -l /proc/{}/fd", client.trim());
+    let mut buffer = [0; 4096];
+    while !sh(&has_it).contains(real.path()) {
+        rustix::io::read(&opened, &mut buffer).unwrap();
+    }
+    // Between the look at what the device can do and the one at how it is.
+    real.send(&["touch1_x=0.5"]);
+    real.send(&["touch0_y=0.5"]);
+    sh(&format!("kill -CONT {}", world.daemon.pid()));
+    connect.expect("\"forwarding\"");
+
+    let mut screen = world.device(0);
+    let ranges = screen.get_abs_state().unwrap();
+    let at = |axis: AbsoluteAxisCode, value: i32| {
+        f64::from(value) / f64::from(ranges[usize::from(axis.0)].maximum)
+    };
+    real.send(&["touch0_y=1"]);
+    until(&mut screen, |event| match event {
+        EventSummary::AbsoluteAxis(_, axis @ AbsoluteAxisCode::ABS_Y, y) => at(axis, y) > 0.9,
+        _ => false,
+    });
+    // Of the finger that was there first.
+    let x = at(AbsoluteAxisCode::ABS_X, screen.get_abs_state().unwrap()[0].value);
+    assert!((0.2..0.3).contains(&x), "{x}");
 }
 
 #[test]

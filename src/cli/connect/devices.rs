@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use evdev::raw_stream::{EventStream, RawDevice};
-use futures_util::FutureExt;
 use hotseat_client::{Client, Device, Event};
 use hotseat_wire::MAX_SLOTS;
 use tokio::sync::watch;
@@ -23,10 +22,6 @@ use super::watch::Watch;
 
 /// Where nodes are.
 const DIRECTORY: &str = "/dev/input";
-
-/// More events than the kernel keeps for a program: of eight reports, and of 64 at least (drivers/input/evdev.c,
-/// `evdev_compute_buffer_size`).
-const MOST_WAITING: usize = 4096;
 
 /// Which devices are forwarded, and those that are.
 #[derive(Debug)]
@@ -340,7 +335,7 @@ async fn follow(
 ) -> Result<()> {
     let Some(mut mapper) = Mapper::new(abilities) else { return Ok(()) };
     let mut stream = device.into_event_stream().context("cannot read it")?;
-    let now = snapshot::take(stream.device(), abilities).context("cannot read its state")?;
+    let now = snapshot::take(&mut stream, abilities).context("cannot read its state")?;
     plugged.changes(mapper.catch_up(&now.events));
     let mut waits_for_grab = grab && !take_over(&mut stream, now.is_held)?;
     // ENODEV: it was pulled out.
@@ -350,28 +345,13 @@ async fn follow(
             Outcome::Report([]) => {}
             Outcome::Report(changes) => plugged.changes(changes),
             Outcome::Lost => {
-                throw_away(&mut stream)?;
-                let now = snapshot::take(stream.device(), abilities)?;
+                let now = snapshot::take(&mut stream, abilities)?;
                 plugged.changes(mapper.catch_up(&now.events));
             }
         }
         if waits_for_grab {
             let held = stream.device().get_key_state()?.iter().next().is_some();
             waits_for_grab = !take_over(&mut stream, held)?;
-        }
-    }
-    Ok(())
-}
-
-/// Throws away the events that have come so far. They are older than the snapshot that is taken next, which may have taken
-/// what ends them from the kernel's queue: a key that goes down among them would stay down. libevdev does the same
-/// (`drain_events` in its libevdev.c).
-fn throw_away(stream: &mut EventStream) -> io::Result<()> {
-    for _ in 0..MOST_WAITING {
-        // Without tokio's budget, at whose end there would seem to be no more.
-        match tokio::task::unconstrained(stream.next_event()).now_or_never() {
-            Some(event) => drop(event?),
-            None => break,
         }
     }
     Ok(())

@@ -3,8 +3,9 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use evdev::raw_stream::RawDevice;
+use evdev::raw_stream::{EventStream, RawDevice};
 use evdev::{AbsoluteAxisCode, EventType, InputEvent};
+use futures_util::FutureExt;
 
 use super::abilities::Abilities;
 use super::sys;
@@ -25,8 +26,39 @@ pub(super) struct Snapshot {
     pub(super) is_held: bool,
 }
 
-/// Asks a device how it is. The kernel takes from the queue what it says so.
-pub(super) fn take(device: &RawDevice, abilities: &Abilities) -> io::Result<Snapshot> {
+/// More events than the kernel keeps for a program: of eight reports, and 64 at least (drivers/input/evdev.c,
+/// `evdev_compute_buffer_size`).
+const MOST_WAITING: usize = 4096;
+
+/// Asks a device how it is. What comes from the stream afterwards is newer.
+pub(super) fn take(stream: &mut EventStream, abilities: &Abilities) -> io::Result<Snapshot> {
+    throw_away(stream)?;
+    ask(stream.device(), abilities)
+}
+
+/// Throws away the events that have come so far. They are older than the state, and what ends them may be gone: the kernel
+/// takes the keys that it says the state of from its queue, so that a key which goes down in what was read before would stay
+/// down; and a finger's place would be taken for that of the finger which is the current one now. libevdev does the same
+/// (`drain_events` in its libevdev.c).
+fn throw_away(stream: &mut EventStream) -> io::Result<()> {
+    for _ in 0..MOST_WAITING {
+        // What was read. Without tokio's budget, at whose end there would seem to be no more.
+        if let Some(event) = tokio::task::unconstrained(stream.next_event()).now_or_never() {
+            event?;
+            continue;
+        }
+        // And what tokio has not heard of yet.
+        match stream.device_mut().fetch_events() {
+            Ok(events) => drop(events),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The kernel takes from its queue what it says so.
+fn ask(device: &RawDevice, abilities: &Abilities) -> io::Result<Snapshot> {
     let mut events = Vec::new();
     let held = device.get_key_state()?;
     let is_held = held.iter().next().is_some();

@@ -60,6 +60,9 @@ const TO_BUILD_WITHOUT_ROOT: [Need; 2] = [
     Need { what: "fakeroot", package: "fakeroot", why: "keeps the files' owners without root" },
 ];
 
+/// How many seconds the provisioning script may take: a few minutes, and many where test machines run beside it.
+const PROVISION: u64 = 3600;
+
 /// The image of `release`, built if there is none for the present recipe, or if it has to be `fresh`.
 pub(super) fn ensure(release: Release, fresh: bool) -> Result<Image> {
     if cfg!(not(target_arch = "x86_64")) {
@@ -212,7 +215,7 @@ fn make_disk(recipe: &Recipe, unfinished: &Path) -> Result<()> {
 /// Boots the machine once with its disk writable, to do what needs a running kernel.
 fn provision(release: Release, unfinished: &Path) -> Result<()> {
     let image = Image { folder: unfinished.to_path_buf() };
-    let settings = Settings { release, timeout: 900, ..Settings::default() };
+    let settings = Settings { release, timeout: PROVISION, ..Settings::default() };
     let mut command = vec!["/usr/lib/hotseat-vm/provision".into()];
     for file in ["consumers.tar", "about"] {
         command.push(super::guest_path(&unfinished.join(file))?.into_os_string());

@@ -40,14 +40,16 @@ pub(crate) fn need(needs: &[Need]) -> Result<()> {
     }
     eprintln!("xtask: {install}");
     let attempt = || {
-        run(Command::new("apt-get")
-            .args(["install", "-y", "--no-install-recommends"])
-            .args(&packages)
-            .env("DEBIAN_FRONTEND", "noninteractive"))
+        run_quietly(
+            Command::new("apt-get")
+                .args(["install", "-y", "--no-install-recommends"])
+                .args(&packages)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        )
     };
     if attempt().is_err() {
         eprintln!("xtask: once more with fresh package lists: apt-get update");
-        run(Command::new("apt-get").arg("update"))?;
+        run_quietly(Command::new("apt-get").arg("update"))?;
         attempt()?;
     }
     match missing.iter().find(|need| !is_there(need.what)) {
@@ -89,6 +91,17 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("starting {}", name(command)))?;
     if !status.success() {
         bail!("{} ended with {status}", name(command));
+    }
+    Ok(())
+}
+
+/// As [`run`]; what the command prints is shown if it fails.
+fn run_quietly(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("starting {}", name(command)))?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stdout));
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!("{} ended with {}", name(command), output.status);
     }
     Ok(())
 }

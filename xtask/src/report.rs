@@ -23,12 +23,15 @@ pub(crate) struct Report {
 struct Failure {
     /// Binary and name.
     test: String,
-    /// The end of what it printed, when it failed first.
+    /// Why, and the end of what it printed, when it failed first.
     output: String,
 }
 
 /// How many lines of what a test printed are told.
-const LINES: usize = 60;
+const LINES: usize = 40;
+
+/// The elements that say why a test failed.
+const FAILURES: [&str; 4] = ["<flakyFailure ", "<flakyError ", "<failure ", "<error "];
 
 /// A test's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,11 +61,12 @@ impl Report {
             };
             let skip = case.lines().find_map(|line| Some(line.split_once("SKIP(")?.1));
             let reason = skip.map(|rest| rest.split_once(')').map_or(rest, |(reason, _)| reason));
-            let failure = || Failure { test: format!("{binary} {name}"), output: printed(case) };
-            if case.contains("<flakyFailure") || case.contains("<flakyError") {
-                all.flaky.push(failure());
-            } else if case.contains("<failure") || case.contains("<error") {
-                all.failed.push(failure());
+            let test = format!("{binary} {name}");
+            let failure = || Failure { test, output: cause(case) + &printed(case) };
+            match FAILURES.iter().find(|element| case.contains(**element)) {
+                Some(element) if element.starts_with("<flaky") => all.flaky.push(failure()),
+                Some(_) => all.failed.push(failure()),
+                None => {}
             }
             all.tests.insert(Test { binary, name }, reason.map(str::to_owned));
         }
@@ -110,18 +114,40 @@ impl Report {
     }
 }
 
-/// The last lines of what a test printed: of its first run, if there were more.
+/// How a test ended, and what it said when it panicked.
+fn cause(case: &str) -> String {
+    let element = FAILURES.iter().find_map(|element| Some(case.split_once(element)?.1));
+    let element = element.unwrap_or_default();
+    let text = element.split_once('>').map_or("", |(_, text)| text);
+    let text = text.split('<').next().unwrap_or_default();
+    let panic = text.split("stack backtrace:").next().unwrap_or_default().trim();
+    format!("{}\n{}\n", attribute(element, "type").unwrap_or_default(), unescaped(panic))
+}
+
+/// The last lines of what a test printed, without backtraces: of its first run, if there were more.
 fn printed(case: &str) -> String {
     let text = ["system-out", "system-err"].iter().filter_map(|tag| {
         let (_, rest) = case.split_once(&format!("<{tag}>"))?;
         Some(rest.split(&format!("</{tag}>")).next().unwrap_or(rest))
     });
     let text: String = text.collect();
-    let lines: Vec<_> = text.lines().collect();
-    let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    let is_told = |line: &&str| !line.is_empty() && !is_of_backtrace(line);
+    let lines: Vec<_> = text.lines().filter(is_told).collect();
+    unescaped(&lines[lines.len().saturating_sub(LINES)..].join("\n"))
+}
+
+/// `   4: function` or `      at file:line`.
+fn is_of_backtrace(line: &str) -> bool {
+    let line = line.trim_start();
+    let number = line.split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    number || line.starts_with("at ")
+}
+
+fn unescaped(text: &str) -> String {
     let entities =
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    entities.iter().fold(last, |text, (entity, character)| text.replace(entity, character))
+    let all = |text: String, (entity, character): (&str, &str)| text.replace(entity, character);
+    entities.into_iter().fold(text.to_owned(), all)
 }
 
 /// The value of an attribute in a tag's text. Names of Rust tests need no unescaping.
@@ -165,15 +191,21 @@ mod tests {
     #[test]
     fn a_test_that_passed_only_the_second_time_is_named() {
         let again = r#"<testcase name="c" classname="udev-forge::netns" time="0.1">
-            <flakyFailure timestamp="2026" time="0.1" message="no" type="test failure">
+            <flakyFailure timestamp="2026" time="0.1" message="no" type="test failure">panicked at a.rs:
+1 &lt; 2
+stack backtrace:
+   0: a::b
                 <system-out>the first
-time</system-out><system-err>it &lt;failed&gt;</system-err></flakyFailure>
+time</system-out><system-err>: it
+   0: a::b
+       at a.rs
+&lt;failed&gt;</system-err></flakyFailure>
             <system-out>the second time</system-out></testcase>"#;
         let report = Report::parse(XML).and(Report::parse(again));
         let told = "3 run, 1 skipped, FLAKY: udev-forge::netns c, FAILED: e d";
         assert_eq!(report.summary(), told);
-        let told =
-            "--- failed once: udev-forge::netns c\nthe first\ntimeit <failed>\n--- FAILED: e d\n\n";
+        let told = "--- failed once: udev-forge::netns c\ntest failure\npanicked at a.rs:\n1 < 2\n\
+                    the first\ntime: it\n<failed>\n--- FAILED: e d\n\n\n\n";
         assert_eq!(report.failures(), told);
     }
 

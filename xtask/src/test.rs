@@ -298,7 +298,7 @@ impl NextestRun {
     }
 }
 
-/// In continuous integration a test that fails is run once more. If it passes then, the gate names it at its end: it is to be
+/// In continuous integration, where machines are shared, a test that fails is run again, twice at most. If it passes then, the gate names it at its end: it is to be
 /// mended, but what it found is not of the change that was to land. Nothing is printed there but what is slow or fails, the
 /// output of that at the end of a run and in few lines ([`NextestRun::report`]): in a log of an hour nobody would find it.
 fn in_ci() -> &'static [&'static str] {
@@ -306,7 +306,7 @@ fn in_ci() -> &'static [&'static str] {
         return &[];
     }
     let arguments = &[
-        ["--retries", "1"],
+        ["--retries", "2"],
         ["--failure-output", "never"],
         ["--status-level", "slow"],
         ["--final-status-level", "none"],

@@ -298,9 +298,10 @@ impl NextestRun {
     }
 }
 
-/// In continuous integration, where machines are shared, a test that fails is run again, twice at most. If it passes then, the gate names it at its end: it is to be
-/// mended, but what it found is not of the change that was to land. Nothing is printed there but what is slow or fails, the
-/// output of that at the end of a run and in few lines ([`NextestRun::report`]): in a log of an hour nobody would find it.
+/// In continuous integration, where machines are shared, a test that fails is run again, twice at most. If it passes then, the
+/// gate names it at its end: it is to be mended, but what it found is not of the change that was to land. Nothing is printed
+/// there but what is slow or fails, the output of that at the end of a run and in few lines ([`NextestRun::report`]): in a log
+/// of an hour nobody would find it.
 fn in_ci() -> &'static [&'static str] {
     if !tools::is_ci() {
         return &[];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotseat_client::wire::Kind;
-use hotseat_client::{Client, Error, Event, Options};
+use hotseat_client::{Client, Device, Error, Event, Events, Options};
 
 use crate::proxy::Proxy;
 use crate::server::{Seen, Server};
@@ -34,6 +34,16 @@ impl World {
         (self.client_with(options).await, proxy)
     }
 
+    /// One with a pad of which a button is held.
+    async fn client_that_holds(&mut self) -> (Client, Proxy, Events, Device) {
+        let (client, proxy) = self.client_behind(|_| {}).await;
+        let events = client.events();
+        let pad = client.plug(0, "xbox-one").await.unwrap();
+        pad.change(button("south", true));
+        self.server.until(|state| !state.buttons.is_empty()).await;
+        (client, proxy, events, pad)
+    }
+
     /// The server ends, and another one starts at its place.
     async fn restart(&mut self, proxy: &Proxy) {
         let other = Server::start(&self.identity, &self.kept);
@@ -45,11 +55,7 @@ impl World {
 #[tokio::test]
 async fn a_restart_of_the_server_is_played_through() {
     let mut world = World::new();
-    let (client, proxy) = world.client_behind(|_| {}).await;
-    let mut events = client.events();
-    let pad = client.plug(0, "xbox-one").await.unwrap();
-    pad.change(button("south", true));
-    world.server.until(|state| !state.buttons.is_empty()).await;
+    let (client, proxy, mut events, pad) = world.client_that_holds().await;
 
     world.restart(&proxy).await;
     event(&mut events, lost).await;
@@ -67,11 +73,7 @@ async fn a_restart_of_the_server_is_played_through() {
 async fn a_server_that_kept_nothing_is_given_everything_again() {
     let mut world = World::new();
     world.kept.lock().unwrap().forgets = true;
-    let (client, proxy) = world.client_behind(|_| {}).await;
-    let mut events = client.events();
-    let pad = client.plug(0, "xbox-one").await.unwrap();
-    pad.change(button("south", true));
-    world.server.until(|state| !state.buttons.is_empty()).await;
+    let (_client, proxy, mut events, pad) = world.client_that_holds().await;
 
     world.restart(&proxy).await;
     event(&mut events, connected).await;
@@ -85,11 +87,7 @@ async fn a_server_that_kept_nothing_is_given_everything_again() {
 #[tokio::test]
 async fn a_path_that_dies_is_replaced_and_what_is_held_stays_held() {
     let mut world = World::new();
-    let (client, proxy) = world.client_behind(|_| {}).await;
-    let mut events = client.events();
-    let pad = client.plug(0, "xbox-one").await.unwrap();
-    pad.change(button("south", true));
-    world.server.until(|state| !state.buttons.is_empty()).await;
+    let (_client, proxy, mut events, _pad) = world.client_that_holds().await;
 
     proxy.cut(true);
     // The server lets go of it.

@@ -21,6 +21,14 @@ pub(crate) fn dev_path(devname: &str) -> Option<String> {
     (path.starts_with("/dev/") && is_clean_path(&path)).then_some(path)
 }
 
+/// The relative path `link` without `//` and `/./`; `None` when it has `..`, or nothing is left (systemd: `path_is_safe` and
+/// `path_simplify` in src/basic/path-util.c).
+pub(crate) fn simplified(link: &str) -> Option<String> {
+    let names = link.split('/').filter(|name| !matches!(*name, "" | "."));
+    let path = names.collect::<Vec<_>>().join("/");
+    is_clean_path(&format!("/{path}")).then_some(path)
+}
+
 /// The value of a property in the kernel's own events, where `DEVNAME` is relative to /dev.
 pub(crate) fn kernel_value<'a>(key: &str, value: &'a str) -> &'a str {
     match value.strip_prefix("/dev/") {

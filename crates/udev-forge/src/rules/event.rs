@@ -3,6 +3,7 @@
 use super::Outcome;
 use crate::device::{Input, SysDevice};
 use crate::hwdb::Hwdb;
+use crate::names;
 use crate::path_id::path_id;
 use crate::properties::Properties;
 use crate::sysfs::Object;
@@ -92,12 +93,15 @@ impl<'a> Event<'a> {
         self.outcome.tags.contains(tag)
     }
 
-    /// `SYMLINK+="link"`, of a device that has a node.
+    /// `SYMLINK+="link"`, of a device that has a node. What cannot be below /dev is no link (`device_add_devlink` in systemd's
+    /// src/libsystemd/sd-device/device-private.c): parts of its name may come from whoever made the device.
     pub(super) fn link(&mut self, link: &str) {
-        if self.device.devnum().is_some() {
-            // `udev_rule_apply_token_to_event` in systemd's src/udev/udev-rules.c
-            self.outcome.devlinks.insert(replace_unusual(&link.replace(' ', "_"), "/"));
+        if self.device.devnum().is_none() {
+            return;
         }
+        // `udev_rule_apply_token_to_event` in systemd's src/udev/udev-rules.c
+        let link = replace_unusual(&link.replace(' ', "_"), "/");
+        self.outcome.devlinks.extend(names::simplified(&link));
     }
 
     /// `IMPORT{builtin}="hwdb 'key'"`: whether the database knows the key.

@@ -1,9 +1,9 @@
 //! Names that somebody chose in order to harm. What udevd itself makes of them is in tests/hostile.rs.
 
 use proptest::prelude::*;
-use udev_forge::{Forged, Message, Record};
+use udev_forge::{Forged, Hwdb, Message, Record, Stamp, Sysfs};
 
-use crate::fixture::{InputDevice, PAD, forge};
+use crate::fixture::{FakeSysfs, InputDevice, PAD, forge, write};
 
 /// Anything that a name can be but for NUL, which ends it in the kernel, and line breaks, with which the
 /// device is refused.
@@ -43,4 +43,25 @@ proptest! {
             prop_assert_eq!(Forged::from_parts(forged.to_parts()).unwrap(), forged);
         }
     }
+}
+
+/// What is in its uevent goes into its links, and whoever made the device may have chosen it.
+#[test]
+fn a_link_stays_below_dev_or_is_none() {
+    let links = |path: &str| {
+        let sysfs = FakeSysfs::with(&PAD);
+        let node = sysfs.device_dir(&PAD).join("event5");
+        write(&node.join("uevent"), &format!("MAJOR=13\nMINOR=69\nID_PATH={path}\n"));
+        let device = Sysfs::at(sysfs.root()).read(&node).unwrap();
+        let forged = Forged::add(&device, &Hwdb::empty(), Stamp { seqnum: 1, usec_initialized: 1 });
+        let message = forged.add_message();
+        assert_eq!(Message::parse(&message.encode()).as_ref(), Ok(&message));
+        assert_eq!(Forged::from_parts(forged.to_parts()).as_ref(), Ok(&forged));
+        message.properties().get("DEVLINKS").map(str::to_owned)
+    };
+    let by_path = |name: &str| Some(format!("/dev/input/by-path/{name}-event-joystick"));
+    assert_eq!(links("pci-0000:00"), by_path("pci-0000:00"));
+    assert_eq!(links("pci//usb/./0"), by_path("pci/usb/0"));
+    assert_eq!(links("../../../etc/x"), None);
+    assert_eq!(links(&"x".repeat(256)), None);
 }

@@ -391,14 +391,15 @@ impl Plugged {
     }
 }
 
-/// A Docker container, started by a plain `docker run IMAGE` unless more is given.
+/// A Docker container, started by `docker run --network none IMAGE` unless more is given: it has a network namespace of its
+/// own, and Docker needs not connect that (`matrix::docker` has one that is connected).
 pub(crate) struct Container {
     pub(crate) name: String,
 }
 
 impl Container {
     pub(crate) fn start(name: &str) -> Self {
-        Self::start_with(name, "", "")
+        Self::start_with(name, "--network none", "")
     }
 
     /// With options for `docker run` and a command.

@@ -192,8 +192,7 @@ pub(crate) fn name(name: &str) -> String {
 pub(crate) fn followed(engine: &str, name: &str, options: &str, image: &str) -> Row {
     Row {
         start: format!(
-            "{engine} run --detach --network none --label hotseat.session=s --name {name} {options} \
-             {image} sh -c '{MAIN}'"
+            "{engine} run --detach --label hotseat.session=s --name {name} {options} {image} sh -c '{MAIN}'"
         ),
         reference: String::new(),
         restart: format!("{engine} restart --time 0 {name}"),
@@ -232,7 +231,7 @@ fn docker() {
 fn podman() {
     serve_podman();
     let name = name("podman");
-    let session = run(&followed("podman", &name, "", IMAGE));
+    let session = run(&followed("podman", &name, "--network none", IMAGE));
     assert_eq!(session["container"]["reference"], format!("podman:{name}"));
     assert_eq!(session["container"]["shares_cgroup"], false);
 }
@@ -240,13 +239,13 @@ fn podman() {
 #[test]
 fn podman_with_runc() {
     serve_podman();
-    run(&followed("podman --runtime runc", &name("runc"), "", IMAGE));
+    run(&followed("podman --runtime runc", &name("runc"), "--network none", IMAGE));
 }
 
 #[test]
 fn podman_with_users_of_its_own() {
     serve_podman();
-    let map = "--uidmap 0:300000:65536 --gidmap 0:300000:65536";
+    let map = "--network none --uidmap 0:300000:65536 --gidmap 0:300000:65536";
     run(&followed("podman", &name("userns"), map, IMAGE));
 }
 
@@ -279,7 +278,7 @@ fn podman_rootless() {
     serve_rootless_podman();
     let name = name("rootless");
     // Options come before the root file system.
-    let mut row = followed(ROOTLESS, &name, "--rootfs", "/home/player/consumers:O");
+    let mut row = followed(ROOTLESS, &name, "--network none --rootfs", "/home/player/consumers:O");
     row.configuration = "follow = true\nfollow_podman_users = [\"player\"]";
     let session = run(&row);
     assert_eq!(session["container"]["reference"], format!("podman:player/{name}"));

@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 }
 
 /// How many inputs each target gets in the gate: seconds, even where each is a tree of files.
-const RUNS_IN_GATE: u32 = 50_000;
+const RUNS_IN_GATE: u32 = 20_000;
 
 /// What cargo-fuzz gives the compiler (its src/project.rs): counters for edges, and the values that are compared.
 const INSTRUMENTATION: &str = "--cfg fuzzing -Cpasses=sancov-module \

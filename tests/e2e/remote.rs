@@ -68,6 +68,13 @@ fn machine() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// A machine that goes on by itself, whatever the test does meanwhile: on a busy one that can take longer than a silent
+/// connection lives.
+fn awake() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
 /// A player who has come.
 fn connect(machine: &Runtime, token: &Value) -> Client {
     machine.block_on(soon(arrive(|| options(token))))

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     /// Those that failed, and passed when they were run again.
     flaky: Vec<Failure>,
     failed: Vec<Failure>,
+    /// How many seconds each took, and which it was: binary and name.
+    took: Vec<(f64, String)>,
 }
 
 /// A test that failed.
@@ -29,6 +31,9 @@ struct Failure {
 
 /// How many lines of what a test printed are told.
 const LINES: usize = 40;
+
+/// How many of the tests that took longest are named.
+const LONGEST: usize = 10;
 
 /// The elements that say why a test failed.
 const FAILURES: [&str; 4] = ["<flakyFailure ", "<flakyError ", "<failure ", "<error "];
@@ -62,6 +67,8 @@ impl Report {
             let skip = case.lines().find_map(|line| Some(line.split_once("SKIP(")?.1));
             let reason = skip.map(|rest| rest.split_once(')').map_or(rest, |(reason, _)| reason));
             let test = format!("{binary} {name}");
+            let took = attribute(case, "time").and_then(|seconds| seconds.parse().ok());
+            all.took.extend(took.map(|seconds: f64| (seconds, test.clone())));
             let failure = || Failure { test, output: cause(case) + &printed(case) };
             match FAILURES.iter().find(|element| case.contains(**element)) {
                 Some(element) if element.starts_with("<flaky") => all.flaky.push(failure()),
@@ -78,6 +85,7 @@ impl Report {
         self.tests.extend(other.tests);
         self.flaky.extend(other.flaky);
         self.failed.extend(other.failed);
+        self.took.extend(other.took);
         self
     }
 
@@ -101,6 +109,14 @@ impl Report {
             }
         }
         told
+    }
+
+    /// Which tests took longest, a line for each.
+    pub(crate) fn longest(&self) -> String {
+        let mut took: Vec<_> = self.took.iter().collect();
+        took.sort_unstable_by(|(one, _), (other, _)| other.total_cmp(one));
+        let told = took.iter().take(LONGEST);
+        told.map(|(seconds, test)| format!("{seconds:>5.0} s  {test}\n")).collect()
     }
 
     /// The tests that skipped, and why.
@@ -207,6 +223,18 @@ time</system-out><system-err>: it
         let told = "--- failed once: udev-forge::netns c\ntest failure\npanicked at a.rs:\n1 < 2\n\
                     the first\ntime: it\n<failed>\n--- FAILED: e d\n\n\n\n";
         assert_eq!(report.failures(), told);
+    }
+
+    #[test]
+    fn the_longest_test_is_named_first() {
+        let test = |name, seconds| {
+            format!(r#"<testcase name="{name}" classname="e" time="{seconds}"></testcase>"#)
+        };
+        let tests: String =
+            (0..30).map(|number| test(format!("t{number}"), f64::from(number * 7 % 30))).collect();
+        let longest = Report::parse(&tests).longest();
+        assert!(longest.starts_with("   29 s  e t17\n   28 s  e t4\n"), "{longest}");
+        assert_eq!(longest.lines().count(), 10);
     }
 
     #[test]

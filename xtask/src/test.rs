@@ -156,7 +156,7 @@ fn jobs(machine: &vm::Settings, in_machine: &str, words: &[String]) -> Result<Ve
         return Ok(vec![job(machine.clone(), in_machine, words)]);
     }
     let mut jobs = Vec::new();
-    // In two machines at once: most tests wait most of the time.
+    // In two machines at once, so that one computes while the other waits.
     for slice in ["slice:1/2", "slice:2/2"] {
         jobs.push(Job { slice: Some(slice), ..job(machine.clone(), in_machine, &[]) });
     }
@@ -287,7 +287,7 @@ impl NextestRun {
         if let Ok(report) = &report
             && tools::is_ci()
         {
-            eprint!("{}", report.failures());
+            eprint!("{}the longest:\n{}", report.failures(), report.longest());
         }
         match (report, ended) {
             (report, Ok(())) => report,

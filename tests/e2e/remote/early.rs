@@ -9,7 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::raw::{Raw, datagram, endpoint};
-use super::{PORT, event_node, expect, inside, listening, machine, read, soon, south, token};
+use super::{PORT, awake, event_node, expect, inside, listening, read, soon, south, token};
 use crate::harness::Daemon;
 
 /// The packets of a client's first flight that are held back: those that it sends at once, and what it says again.
@@ -38,7 +38,7 @@ fn who_comes_back_with_the_first_packet_is_attached_and_what_it_presses_there_is
     daemon.hotseat(&["session", "add", "s", "--grace", "120"]);
     let mut inside = inside(&daemon, "s");
     let token = token(&daemon, "s", &[]);
-    let player = machine();
+    let player = awake();
     let endpoint = player.block_on(async { endpoint(None) });
     let mut first = player.block_on(Raw::attach(&endpoint, &token, &[]));
     let device = player.block_on(async {
@@ -108,8 +108,7 @@ fn first_packets_that_are_sent_again_by_somebody_else_take_nothing_from_the_play
     daemon.terminate();
     // Who says who they are is told there.
     daemon.launch_by(&["env", "RUST_LOG=hotseat=debug"]);
-    let player = machine();
-    // The player's machine goes on meanwhile.
+    let player = awake();
     let next = |daemon: &mut Daemon, said: &str| {
         let line = expect(&player, daemon.log(), "a client ");
         assert!(line.contains(said), "{line}");

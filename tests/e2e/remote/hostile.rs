@@ -3,16 +3,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hotseat_client::Device;
 use hotseat_client::wire::control::Message;
 use hotseat_client::wire::{Axes, Change, MAX_DATAGRAM};
-use hotseat_client::{Client, Device};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 use super::raw::{Raw, datagram, endpoint};
 use super::{
-    arrive, event_node, every_tap_was_seen_once, expect, inside, listening, machine, options, read,
-    soon, south, token,
+    arrive, awake, connect, event_node, every_tap_was_seen_once, expect, inside, listening,
+    machine, options, read, soon, south, token,
 };
 use crate::harness::{Daemon, devices_of_hotseat};
 
@@ -34,7 +34,7 @@ async fn tap(pad: &Device, stop: &AtomicBool) -> i64 {
 fn while_somebody_plays(daemon: &Daemon, harm: impl FnOnce()) {
     let mut inside = inside(daemon, "good");
     let token = token(daemon, "good", &[]);
-    let player = machine();
+    let player = awake();
     // Less than the least limit of these tests.
     let calm = || {
         let mut options = options(&token);
@@ -177,7 +177,7 @@ fn floods_and_what_is_too_large_are_dropped_unread() {
     let mut victim = inside(&daemon, "evil");
     let evil = token(&daemon, "evil", &[]);
     while_somebody_plays(&daemon, || {
-        let attacker = machine();
+        let attacker = awake();
         let endpoint = attacker.block_on(async { endpoint(None) });
         let mut raw = attacker.block_on(Raw::attach(&endpoint, &evil, &[]));
         let device = attacker.block_on(async {
@@ -257,7 +257,9 @@ fn half_open_connections_by_the_hundred_keep_nobody_out() {
     assert!(figures["hotseat_remote_refused_total{code=\"too-many-connections\"}"] > 0.0);
     // There is room again for who comes now.
     let token = token(&daemon, "good", &[]);
-    machine().block_on(async { Client::connect(options(&token)).await.unwrap().close().await });
+    let player = awake();
+    let client = connect(&player, &token);
+    player.block_on(client.close());
 }
 
 #[test]
@@ -266,7 +268,7 @@ fn of_two_connections_of_one_player_the_newer_one_plays() {
     daemon.hotseat(&["session", "add", "good"]);
     let mut inside = inside(&daemon, "good");
     let token = token(&daemon, "good", &[]);
-    let player = machine();
+    let player = awake();
     let endpoint = player.block_on(async { endpoint(None) });
     let mut older = player.block_on(Raw::attach(&endpoint, &token, &[]));
     let device = player.block_on(async {
@@ -306,7 +308,7 @@ fn a_goodbye_takes_nothing_of_others_and_a_refused_plug_leaves_nothing_held() {
     let mut inside = inside(&daemon, "good");
     let launcher = daemon.plug("good", "keyboard");
     let token = token(&daemon, "good", &[]);
-    let player = machine();
+    let player = awake();
     let endpoint = player.block_on(async { endpoint(None) });
     let mut rude = player.block_on(Raw::attach(&endpoint, &token, &[]));
     player.block_on(async {

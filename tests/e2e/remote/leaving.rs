@@ -1,7 +1,7 @@
 //! A player who goes in the middle of something.
 
 use super::raw::{Raw, endpoint};
-use super::{event_node, expect, inside, listening, machine, soon, token};
+use super::{awake, event_node, expect, inside, listening, soon, token};
 
 #[test]
 fn who_goes_while_the_first_device_is_being_plugged_finds_it() {
@@ -9,7 +9,7 @@ fn who_goes_while_the_first_device_is_being_plugged_finds_it() {
     daemon.hotseat(&["session", "add", "s", "--grace", "120"]);
     let mut inside = inside(&daemon, "s");
     let token = token(&daemon, "s", &[]);
-    let player = machine();
+    let player = awake();
     let endpoint = player.block_on(async { endpoint(None) });
     let mut first = player.block_on(Raw::attach(&endpoint, &token, &[]));
     player.block_on(first.plug(0, "xbox-one"));

@@ -14,9 +14,6 @@ use super::{Gate, NextestRun, in_ci, narrowed, no_skips};
 use crate::report::Report;
 use crate::{tools, vm};
 
-/// How many machines run at once. Each takes 3 GB, and most tests wait most of the time.
-const AT_ONCE: usize = 2;
-
 /// Tests for one machine.
 pub(super) struct Job {
     pub(super) machine: vm::Settings,
@@ -47,6 +44,7 @@ pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
         while let Some((number, mut job)) = next() {
             eprintln!("xtask: {}: {}", number + 1, job.name());
             if !is_single {
+                job.machine = job.machine.beside_another();
                 let begin = format!("{} | ", number + 1);
                 job.machine.output = vm::Output::Lines { begin, line: Vec::new() };
             }
@@ -56,7 +54,7 @@ pub(super) fn run(gate: &mut Gate, jobs: Vec<Job>) -> Result<Report> {
         }
     };
     thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..vm::AT_ONCE {
             scope.spawn(work);
         }
     });

@@ -215,7 +215,8 @@ fn make_disk(recipe: &Recipe, unfinished: &Path) -> Result<()> {
 /// Boots the machine once with its disk writable, to do what needs a running kernel.
 fn provision(release: Release, unfinished: &Path) -> Result<()> {
     let image = Image { folder: unfinished.to_path_buf() };
-    let settings = Settings { release, timeout: PROVISION, ..Settings::default() };
+    // What is built ahead is built beside something else.
+    let settings = Settings { release, timeout: PROVISION, ..Settings::default() }.beside_another();
     let mut command = vec!["/usr/lib/hotseat-vm/provision".into()];
     for file in ["consumers.tar", "about"] {
         command.push(super::guest_path(&unfinished.join(file))?.into_os_string());

@@ -88,6 +88,9 @@ pub(crate) struct Settings {
     /// The machine's memory in MB.
     #[arg(long, value_name = "MB", default_value_t = 3000)]
     pub(crate) memory: u32,
+    /// How many processors it has.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) processors: u32,
     /// End the machine after this many seconds.
     #[arg(long, value_name = "SECS", default_value_t = 4500)]
     pub(crate) timeout: u64,
@@ -139,13 +142,26 @@ impl Default for Settings {
             no_rcu_expedited: false,
             fresh: false,
             memory: 3000,
+            processors: 2,
             timeout: 4500,
             output: Output::Ours,
         }
     }
 }
 
+/// How many machines run at once; or one, and something else beside it.
+pub(crate) const AT_ONCE: usize = 2;
+
 impl Settings {
+    /// The processors of a machine that has another one beside it. All of them together have no more than there are: where an
+    /// emulated processor waits for another that has no real one just now, it burns the time of that. Two machines with
+    /// two processors on two took a third longer.
+    pub(crate) fn beside_another(self) -> Self {
+        let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = u32::try_from(all / AT_ONCE).unwrap_or(u32::MAX);
+        Self { processors: self.processors.min(share.max(1)), ..self }
+    }
+
     /// Boots a fresh machine, runs `command` in it and returns the command's exit status.
     pub(crate) fn run(&self, command: &[OsString]) -> Result<ExitCode> {
         let image = image::ensure(self.release, self.fresh)?;

@@ -226,7 +226,14 @@ fn qemu(
     let mut qemu = tools::bound_to_us("KILL", "qemu-system-x86_64");
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     qemu.args(["-machine", "q35,sata=off,smbus=off", "-accel", "tcg,thread=multi"]);
-    qemu.args(["-cpu", "Nehalem", "-smp", "2", "-m", &settings.memory.to_string()]);
+    qemu.args([
+        "-cpu",
+        "Nehalem",
+        "-smp",
+        &settings.processors.to_string(),
+        "-m",
+        &settings.memory.to_string(),
+    ]);
     qemu.args(["-nic", "none", "-device", "virtio-rng-pci"]);
     qemu.args(["-device", "qemu-xhci,id=usb", "-chardev", "null,id=serial"]);
     for device in USB {

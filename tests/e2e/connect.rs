@@ -218,11 +218,15 @@ fn a_whole_pad_is_forwarded_with_its_sensors_and_touchpad() {
     until(&mut devices[sensors], |event| {
         matches!(event, EventSummary::AbsoluteAxis(_, AbsoluteAxisCode::ABS_RZ, 58_000..=59_500))
     });
+    // Where it hangs, the runner shows how far it was.
+    println!("it has turned");
     until(&mut devices[touchpad], key(KeyCode::BTN_TOUCH, 1));
+    println!("it is touched");
     let x = devices[touchpad].get_abs_state().unwrap()[0].value;
     assert!((478..=482).contains(&x), "{x} of 1919");
     real.set(&uhid::State::NEUTRAL).unwrap();
     until(&mut devices[touchpad], key(KeyCode::BTN_TOUCH, 0));
+    println!("it is not touched any more");
 
     // What a game tells the session's pad by its hidraw node, the real one does.
     let mut paths = nodes.iter().map(|node| node["path"].as_str().unwrap());
@@ -237,8 +241,10 @@ fn a_whole_pad_is_forwarded_with_its_sensors_and_touchpad() {
     ] {
         fs::write(hidraw, uhid::Model::DualSense.output_report(told).unwrap()).unwrap();
         hears(&real, told);
+        println!("it was told {told:?}");
     }
     connect.end("TERM");
+    println!("it is not forwarded any more");
     // The next game finds triggers that do not resist.
     hears(&real, uhid::Feedback::TriggerEffect { trigger, effect: loose });
 }

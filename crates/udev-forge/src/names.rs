@@ -21,8 +21,8 @@ pub(crate) fn dev_path(devname: &str) -> Option<String> {
     (path.starts_with("/dev/") && is_clean_path(&path)).then_some(path)
 }
 
-/// The relative path `link` without `//` and `/./`; `None` when it has `..`, or nothing is left (systemd: `path_is_safe` and
-/// `path_simplify` in src/basic/path-util.c).
+/// The relative path `link` without `//` and `/./`; `None` when it has `..`, or nothing is left (systemd ≥ 254:
+/// `mangle_devname` in src/libsystemd/sd-device/sd-device.c).
 pub(crate) fn simplified(link: &str) -> Option<String> {
     let names = link.split('/').filter(|name| !matches!(*name, "" | "."));
     let path = names.collect::<Vec<_>>().join("/");

@@ -220,9 +220,8 @@ fn qemu(
 ) -> Result<Command> {
     let workspace = tools::workspace()?;
     let target = tools::target()?;
-    // Emulation always: /dev/kvm may exist and yet hang. A processor of 2008: of a newer one's state the kernel saves more at
-    // each switch, and C libraries use vectors that take the emulation longer than what they save. A container that is
-    // started takes a sixth less.
+    // Emulation always: /dev/kvm may exist and yet hang. A processor of 2008: containers started in a sixth less time than
+    // with all that the emulation can do (`max`).
     let mut qemu = tools::bound_to_us("KILL", "qemu-system-x86_64");
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     qemu.args(["-machine", "q35,sata=off,smbus=off", "-accel", "tcg,thread=multi"]);

@@ -94,7 +94,7 @@ impl<'a> Event<'a> {
     }
 
     /// `SYMLINK+="link"`, of a device that has a node. What cannot be below /dev is no link (`device_add_devlink` in systemd's
-    /// src/libsystemd/sd-device/device-private.c): parts of its name may come from whoever made the device.
+    /// src/libsystemd/sd-device/sd-device.c): parts of its name may come from whoever made the device.
     pub(super) fn link(&mut self, link: &str) {
         if self.device.devnum().is_none() {
             return;

@@ -278,7 +278,7 @@ fn the_lights_of_a_switch_pad_are_those_of_the_session() {
 
 #[test]
 fn pads_come_and_go_and_hotseats_own_are_left_alone() {
-    let world = World::new();
+    let mut world = World::new();
     let mut connect = world.connect(&[]);
     connect.expect("there is no pad yet");
     let _no_pad = Real::plug("keyboard", "Real keyboard");
@@ -294,6 +294,7 @@ fn pads_come_and_go_and_hotseats_own_are_left_alone() {
     until(&mut pad, key(KeyCode::BTN_START, 1));
     drop(first);
     connect.expect("\"gone\"");
+    world.daemon.log().expect("unplugged session=\"s\" slot=0");
     assert_eq!(devices_of_hotseat().len(), 1);
     connect.end("TERM");
 }

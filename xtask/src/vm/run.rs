@@ -220,14 +220,13 @@ fn qemu(
 ) -> Result<Command> {
     let workspace = tools::workspace()?;
     let target = tools::target()?;
-    // Emulation always: /dev/kvm may exist and yet hang. A processor of 2010: containers started in a sixth less time than
-    // with all that the emulation can do (`max`). Not an older one: without AES a packet of QUIC took three milliseconds.
+    // Emulation always: /dev/kvm may exist and yet hang.
     let mut qemu = tools::bound_to_us("KILL", "qemu-system-x86_64");
     qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     qemu.args(["-machine", "q35,sata=off,smbus=off", "-accel", "tcg,thread=multi"]);
     qemu.args([
         "-cpu",
-        "Westmere",
+        &settings.cpu,
         "-smp",
         &settings.processors.to_string(),
         "-m",

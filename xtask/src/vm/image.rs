@@ -63,8 +63,9 @@ const TO_BUILD_WITHOUT_ROOT: [Need; 2] = [
 /// How many seconds the provisioning script may take: a few minutes, and many where test machines run beside it.
 const PROVISION: u64 = 3600;
 
-/// The image of `release`, built if there is none for the present recipe, or if it has to be `fresh`.
-pub(super) fn ensure(release: Release, fresh: bool) -> Result<Image> {
+/// The image of a machine, built if there is none for the present recipe, or if it has to be fresh.
+pub(super) fn ensure(settings: &Settings) -> Result<Image> {
+    let &Settings { release, fresh, processors, .. } = settings;
     if cfg!(not(target_arch = "x86_64")) {
         bail!("the test machine is an amd64 one, and runs what this machine compiles");
     }
@@ -78,7 +79,7 @@ pub(super) fn ensure(release: Release, fresh: bool) -> Result<Image> {
     let _lock = lock()?;
     // Perhaps the one who had the lock has built it.
     if !image.folder.is_dir() || fresh {
-        build(release, &recipe, &image.folder)?;
+        build(release, &recipe, &image.folder, processors)?;
     }
     Ok(image)
 }
@@ -105,7 +106,8 @@ pub(crate) fn build_ahead(mut releases: Vec<Release>) -> Result<()> {
     // What it starts ends with it, and it with this process.
     thread::spawn(move || {
         for release in releases {
-            if let Err(error) = ensure(release, false) {
+            let settings = Settings { release, ..Settings::default() }.beside_another();
+            if let Err(error) = ensure(&settings) {
                 eprintln!("vm: {error:#}");
             }
         }
@@ -127,7 +129,7 @@ fn lock() -> Result<File> {
     Ok(file)
 }
 
-fn build(release: Release, recipe: &Recipe, destination: &Path) -> Result<()> {
+fn build(release: Release, recipe: &Recipe, destination: &Path, processors: u32) -> Result<()> {
     let started = Instant::now();
     let scratch = Scratch::new("unfinished")?;
     let unfinished = scratch.path();
@@ -136,7 +138,7 @@ fn build(release: Release, recipe: &Recipe, destination: &Path) -> Result<()> {
     let root = timed("root file systems", || install(recipe, unfinished))?;
     let disk = timed("disk", || make_disk(recipe, unfinished))?;
     let provision = if recipe.has_consumers() {
-        timed("provision", || provision(release, unfinished))?
+        timed("provision", || provision(release, unfinished, processors))?
     } else {
         "nothing to provision".to_owned()
     };
@@ -213,10 +215,9 @@ fn make_disk(recipe: &Recipe, unfinished: &Path) -> Result<()> {
 }
 
 /// Boots the machine once with its disk writable, to do what needs a running kernel.
-fn provision(release: Release, unfinished: &Path) -> Result<()> {
+fn provision(release: Release, unfinished: &Path, processors: u32) -> Result<()> {
     let image = Image { folder: unfinished.to_path_buf() };
-    // What is built ahead is built beside something else.
-    let settings = Settings { release, timeout: PROVISION, ..Settings::default() }.beside_another();
+    let settings = Settings { release, timeout: PROVISION, processors, ..Settings::default() };
     let mut command = vec!["/usr/lib/hotseat-vm/provision".into()];
     for file in ["consumers.tar", "about"] {
         command.push(super::guest_path(&unfinished.join(file))?.into_os_string());

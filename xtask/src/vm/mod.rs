@@ -172,7 +172,7 @@ impl Settings {
 
     /// Boots a fresh machine, runs `command` in it and returns the command's exit status.
     pub(crate) fn run(&self, command: &[OsString]) -> Result<ExitCode> {
-        let image = image::ensure(self.release, self.fresh)?;
+        let image = image::ensure(self)?;
         match run::command(&image, self, run::Disk::ThrowAway, command)? {
             run::Outcome::Exited(status) => Ok(ExitCode::from(status)),
             run::Outcome::TimedOut => {
@@ -191,7 +191,7 @@ impl Settings {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let settings = &arguments.settings;
     if arguments.build || arguments.shell {
-        let image = image::ensure(settings.release, settings.fresh)?;
+        let image = image::ensure(settings)?;
         if arguments.shell {
             run::shell(&image, settings)?;
         } else {

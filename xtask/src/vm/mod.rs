@@ -91,7 +91,7 @@ pub(crate) struct Settings {
     /// How many processors it has.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) processors: u32,
-    /// Which processor, as QEMU calls it; `max` has all that can be emulated.
+    /// Which processor, as QEMU calls it (`qemu-system-x86_64 -cpu help`); `max` has all that can be emulated.
     #[arg(long, value_name = "MODEL", default_value = PLAIN)]
     pub(crate) cpu: String,
     /// End the machine after this many seconds.
@@ -153,8 +153,8 @@ impl Default for Settings {
     }
 }
 
-/// A processor of 2010: containers started in a sixth less time than with all that the emulation can do. Not an older one:
-/// without AES a packet of QUIC took three milliseconds.
+/// A processor of 2010. With `Nehalem`, of 2008, containers started in a sixth less time than with all that the emulation can do;
+/// but it has no AES, and a packet of QUIC took three milliseconds.
 const PLAIN: &str = "Westmere";
 
 /// How many machines run at once; or one, and something else beside it.
